@@ -1,6 +1,7 @@
 """How long a dump or restore took and how much it moved.
 
-Times are in microseconds, amounts in pages of 4096 bytes. The work collects them in a `Timings`; the files `stats-dump` and `stats-restore` carry them in CRIU's format.
+Times are in microseconds, amounts in pages of 4096 bytes. The work collects them in a `Timings`; the files
+`stats-dump` and `stats-restore` carry them in CRIU's format.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ class RestoreStats(NamedTuple):
 class Timings:
     """Clock and counters of one dump or restore.
 
-        timings = Timings()
-        with timings.span("freezing_time"):
-            ...
-        timings.add("pages_written", 512)
-        timings.dump_stats()
+    timings = Timings()
+    with timings.span("freezing_time"):
+        ...
+    timings.add("pages_written", 512)
+    timings.dump_stats()
     """
 
     __slots__ = ("_values",)
