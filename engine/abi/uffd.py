@@ -1,0 +1,28 @@
+"""Page faults handled by a process: linux/userfaultfd.h (userfaultfd(2), ioctl_userfaultfd(2))."""
+
+from engine.abi.layout import Layout
+
+UFFD_API = 0xAA
+UFFD_USER_MODE_ONLY = 0x1
+UFFD_FEATURE_PAGEFAULT_FLAG_WP = 0x1
+UFFD_FEATURE_EVENT_FORK = 0x2
+UFFD_FEATURE_EVENT_REMAP = 0x4
+UFFD_FEATURE_EVENT_REMOVE = 0x8
+UFFD_FEATURE_MISSING_HUGETLBFS = 0x10
+UFFD_FEATURE_MISSING_SHMEM = 0x20
+UFFD_FEATURE_EVENT_UNMAP = 0x40
+UFFD_FEATURE_WP_HUGETLBFS_SHMEM = 0x1000
+UFFD_FEATURE_WP_UNPOPULATED = 0x2000  # 6.4
+UFFD_FEATURE_WP_ASYNC = 0x8000  # 6.7
+
+UFFDIO_API = 0xC018AA3F
+UFFDIO_REGISTER = 0xC020AA00
+UFFDIO_UNREGISTER = 0x8010AA01
+UFFDIO_WRITEPROTECT = 0xC018AA06
+UFFDIO_REGISTER_MODE_MISSING = 0x1
+UFFDIO_REGISTER_MODE_WP = 0x2
+UFFDIO_WRITEPROTECT_MODE_WP = 0x1
+
+UFFDIO_API_ARG = Layout("struct uffdio_api", "api:Q features:Q ioctls:Q")
+UFFDIO_REGISTER_ARG = Layout("struct uffdio_register", "range.start:Q range.len:Q mode:Q ioctls:Q")
+UFFDIO_WRITEPROTECT_ARG = Layout("struct uffdio_writeprotect", "range.start:Q range.len:Q mode:Q")
