@@ -1,4 +1,4 @@
-"""Memory mappings, memfds and SysV segments: linux/mman.h, linux/memfd.h, linux/shm.h (mmap(2), madvise(2))."""
+"""Memory mappings and segments: linux/mman.h, linux/memfd.h, linux/shm.h (mmap(2), madvise(2))."""
 
 PROT_NONE = 0x0
 PROT_READ = 0x1

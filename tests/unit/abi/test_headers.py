@@ -1,7 +1,7 @@
 """Compiles one static assertion per constant, structure and field of engine/abi.
 
 A name whose line ends in a kernel version (`# 6.7`) may be missing from the installed headers; every other
-one must be there, and whatever is there must agree. AMBER_UAPI=DIR checks against the headers of another kernel.
+one must be there, and whatever is there must agree. AMBER_UAPI=DIR takes the headers of another kernel.
 """
 
 from __future__ import annotations
