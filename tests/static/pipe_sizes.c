@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Pipes of several capacities: empty, one byte, odd amounts, and full to the last byte, written in odd pieces. */
+/* Pipes of several capacities: empty, one byte, odd amounts, and full to the last byte. */
 #include "zdtm.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FULL = -1, PIECE = 777 };
+enum { FULL = -1, PIECE = 777, PAGE = 4096 };   /* full means whole pages; the rest is written in odd pieces */
 
 static struct {
 	int capacity;           /* 0: the default */
@@ -17,7 +17,7 @@ static struct {
 	uint32_t sum;
 } pipes[] = {
 	{ .fill = 0 }, { .fill = 1 }, { .fill = 4095 }, { .fill = 4097 }, { .fill = FULL },
-	{ .capacity = 4096, .fill = FULL }, { .capacity = 4096, .fill = 5 }, { .capacity = 8192, .fill = 0 },
+	{ .capacity = PAGE, .fill = FULL }, { .capacity = PAGE, .fill = 5 }, { .capacity = 8192, .fill = 0 },
 	{ .capacity = 131072, .fill = 100003 }, { .capacity = 1 << 20, .fill = FULL }, { .capacity = 1 << 20, .fill = 3 },
 };
 enum { COUNT = sizeof(pipes) / sizeof(pipes[0]), LARGEST = 1 << 20 };
@@ -36,7 +36,7 @@ static void make(int i)
 	pipes[i].real_capacity = fcntl(pipes[i].ends[1], F_GETPIPE_SZ);
 	data_fill(data, LARGEST, i);
 	while (*fill != pipes[i].fill) {
-		int piece = pipes[i].fill == FULL || pipes[i].fill - *fill > PIECE ? PIECE : pipes[i].fill - *fill;
+		int left = pipes[i].fill - *fill, piece = pipes[i].fill == FULL ? PAGE : left > PIECE ? PIECE : left;
 
 		size = write(pipes[i].ends[1], data + *fill, piece);
 		if (size < 0 && (errno != EAGAIN || pipes[i].fill != FULL))
@@ -55,7 +55,7 @@ static int check(int i)
 
 	if (capacity != pipes[i].real_capacity)
 		return fail("pipe %d holds %d bytes, not %d", i, capacity, pipes[i].real_capacity);
-	if (pipes[i].fill == FULL && write(pipes[i].ends[1], data, 4096) > 0)
+	if (pipes[i].fill == FULL && write(pipes[i].ends[1], data, PAGE) > 0)
 		return fail("pipe %d is not full", i);
 	for (int total = 0; total < pipes[i].real_fill; total += size)
 		if ((size = read(pipes[i].ends[0], data + total, LARGEST - total)) <= 0)

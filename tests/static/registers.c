@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <signal.h>
 
-enum { COUNT = 14, FLAGS_MASK = 0x200cd5 };   /* CF PF AF ZF SF DF OF ID */
+enum { COUNT = 14, FLAGS_MASK = 0xcd5 };   /* CF PF AF ZF SF DF OF */
 
 __attribute__((used)) static volatile int over;
-__attribute__((used)) static uint64_t stack_before, stack_after, flags_found, flags_wanted = 0x200c91;
+__attribute__((used)) static uint64_t stack_before, stack_after, flags_found, flags_wanted = 0xc91;
 __attribute__((used)) static uint64_t found[COUNT], wanted[COUNT];
 
 void spin(void);

@@ -11,6 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef FAULT
+#define FAULT SIGURG
+#endif
+
 enum { QUEUED = 70 };
 
 static siginfo_t process_wide[QUEUED + 3], to_thread[QUEUED + 3];
@@ -27,7 +31,7 @@ static void send(siginfo_t *expected, int to_one_thread)
 {
 	int real_time = SIGRTMIN + 3 + to_one_thread;
 
-	expected[0] = (siginfo_t) { .si_signo = to_one_thread ? SIGSEGV : SIGFPE, .si_code = 1 };
+	expected[0] = (siginfo_t) { .si_signo = to_one_thread ? FAULT : SIGURG, .si_code = 1 };
 	expected[0].si_addr = (void *)0x123456789abc;
 	expected[1] = (siginfo_t) { .si_signo = to_one_thread ? SIGUSR1 : SIGUSR2, .si_code = SI_QUEUE };
 	expected[1].si_pid = 4711;

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A read() interrupted by a handler with SA_RESTART goes on, by one without it fails with EINTR; in process and thread. */
+#include "zdtm.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int ends[2], bad_thread;
+static volatile sig_atomic_t restarting, interrupting;
+static volatile pid_t reader;
+
+/* The system call in which `pid` sleeps, -1 while it runs. */
+static long call_of(pid_t pid)
+{
+	char path[64];
+	long number = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%ld", &number) != 1)
+		number = -1;
+	if (file)
+		fclose(file);
+	return number;
+}
+
+static bool comes_to(pid_t pid, long number)
+{
+	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
+		long now = call_of(pid);
+
+		if (now == number || now == SYS_restart_syscall)
+			return true;
+	}
+	return false;
+}
+
+static void on_signal(int number)
+{
+	if (number == SIGUSR1)
+		restarting++;
+	else
+		interrupting++;
+}
+
+static int read_nothing(void *unused)
+{
+	char byte;
+	ssize_t result;
+
+	(void)unused;
+	reader = gettid();
+	result = read(ends[0], &byte, 1);
+	if (result != -1 || errno != EINTR)
+		return fail("read gave %zd instead of EINTR", result);
+	if (restarting != 2 || interrupting != 1)
+		return fail("the handlers ran %d and %d times, not 2 and 1", restarting, interrupting);
+	return 0;
+}
+
+static void *thread(void *unused)
+{
+	bad_thread = read_nothing(unused);
+	return NULL;
+}
+
+/* Two signals in a row, the second only when the task has handled the first and is back in its call. */
+static int disturb(pid_t process, pid_t tid)
+{
+	static const int signals[] = { SIGUSR1, SIGUSR1, SIGUSR2 };
+
+	for (int i = 0; i < 3; i++) {
+		if (!comes_to(tid, SYS_read))
+			return fail("task %d is not in read() before signal %d", tid, i);
+		tgkill(process, tid, signals[i]);
+		if (signals[i] == SIGUSR1)
+			usleep(20000);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t other;
+	pid_t child;
+	int bad;
+
+	test_init(argc, argv);
+	sigaction(SIGUSR1, &(struct sigaction) { .sa_handler = on_signal, .sa_flags = SA_RESTART }, NULL);
+	sigaction(SIGUSR2, &(struct sigaction) { .sa_handler = on_signal }, NULL);
+	if (pipe(ends))
+		err_die("pipe");
+	child = test_fork(read_nothing, NULL);
+	pthread_create(&other, NULL, thread, NULL);
+	while (!reader)
+		usleep(100);
+	if (!comes_to(child, SYS_read) || !comes_to(reader, SYS_read))
+		err_die("the readers do not come to read()");
+
+	test_ready();
+	test_wait();
+
+	bad = disturb(child, child) | disturb(getpid(), reader);
+	pthread_join(other, NULL);
+	return bad | test_reap(child) | bad_thread ? 1 : pass();
+}
