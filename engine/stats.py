@@ -42,6 +42,18 @@ class RestoreStats(NamedTuple):
     pages_restored: int = 0
 
 
+def report(stats: DumpStats | RestoreStats) -> str:
+    """The text of --display-stats: one field per line, with its unit."""
+    lines = [
+        f"{field:<24}{value:>12}{_unit(field)}\n" for field, value in zip(stats._fields, stats, strict=True)
+    ]
+    return "".join(lines)
+
+
+def _unit(field: str) -> str:
+    return " us" if field.endswith("_time") else ""
+
+
 class Timings:
     """Clock and counters of one dump or restore.
 
