@@ -1,4 +1,4 @@
-"""Compiles test programs, once for every content: the name of a binary holds a hash of all that went into it."""
+"""Compiles test programs, once for every content: a binary's name holds a hash of all that went into it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _made(path: Path) -> Path:
 
 
 def build(test: Description) -> Path:
-    """The executable of a test: the compiled program, or the script itself. Safe to be called at the same time."""
+    """The executable of a test: the compiled program, or the script itself. Several may call it at once."""
     if test.program.suffix == ".py":
         return test.program
     binary = directory() / f"{test.name}-{_hash(test)}"

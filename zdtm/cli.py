@@ -87,9 +87,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_choice(parser: argparse.ArgumentParser, required: bool) -> None:
     choice = parser.add_mutually_exclusive_group(required=required)
     choice.add_argument("-a", "--all", action="store_true", help="all tests")
-    choice.add_argument("-t", "--test", action="append", default=[], metavar="NAME", help="this test (repeat)")
+    repeated: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
+    choice.add_argument("-t", "--test", **repeated, help="this test (repeat)")
     choice.add_argument("-T", "--tests", default="", metavar="REGEX", help="tests whose names begin so")
-    parser.add_argument("-x", "--exclude", action="append", default=[], metavar="NAME", help="not this (repeat)")
+    parser.add_argument("-x", "--exclude", **repeated, help="not this (repeat)")
 
 
 def _count(text: str) -> int:

@@ -3,21 +3,23 @@
 Allowed is, with its reason:
 
 1. what the test's description lists under `changes`: the program itself changes it while it runs;
-2. a mapping that grows downwards may have grown by up to 256 KiB: whoever runs on a stack may touch its next pages,
-   a signal frame of the engine for one;
+2. a mapping that grows downwards may have grown by up to 256 KiB: whoever runs on a stack may touch its next
+   pages, a signal frame of the engine for one;
 3. in transition tests the positions in files: data flows while we look.
 
-What never counts is not captured at all: see `state.py` (inode numbers, seams between mappings, time namespaces).
+What never counts is not captured at all, see `state.py`: numbers of inodes, seams between mappings, how
+shared anonymous memory was made, O_LARGEFILE, time namespaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .state import Fact, State
 
 STACK_GROWTH = 256 << 10  # bytes
+EXISTS = "existence"  # of a process, thread or descriptor as a whole
 
 
 class Difference(NamedTuple):
@@ -28,17 +30,19 @@ class Difference(NamedTuple):
     after: str | None
 
     def __str__(self) -> str:
-        subject = f"pid {self.fact.pid} {self.fact.subject}".rstrip()
+        return f"pid {self.fact.pid} {self.text}"
+
+    @property
+    def text(self) -> str:
+        """In words, without the pid."""
+        what = f"{self.fact.subject}: {self.fact.what}".removeprefix(": ")
         if self.fact.what == EXISTS:
-            return f"{subject}: {'is gone' if self.after is None else 'is new'}"
+            return f"{self.fact.subject} is {'gone' if self.after is None else 'new'}".lstrip()
         if self.after is None:
-            return f"{subject}: {self.fact.what} is gone, was {self.before!r}"
+            return f"{what} is gone, was {self.before!r}"
         if self.before is None:
-            return f"{subject}: {self.fact.what} is new: {self.after!r}"
-        return f"{subject}: {self.fact.what} was {self.before!r}, is {self.after!r}"
-
-
-EXISTS = "existence"
+            return f"{what} is new: {self.after!r}"
+        return f"{what} was {self.before!r}, is {self.after!r}"
 
 
 def differences(before: State, after: State, changes: Iterable[str] = ()) -> list[Difference]:
@@ -47,45 +51,54 @@ def differences(before: State, after: State, changes: Iterable[str] = ()) -> lis
     old = {fact: value for fact, value in before.items() if fact.aspect not in ignored}
     new = {fact: value for fact, value in after.items() if fact.aspect not in ignored}
     _tolerate_stack_growth(old, new)
-    found = [
-        Difference(fact, old.get(fact), new.get(fact))
-        for fact in sorted(old.keys() | new.keys())
-        if old.get(fact) != new.get(fact)
-    ]
-    return list(_summed_up(found, old, new))
+    facts = sorted(fact for fact in old.keys() | new.keys() if old.get(fact) != new.get(fact))
+    things_old, things_new = _things(old), _things(new)
+    whole = {_whole(fact, things_old ^ things_new): fact for fact in reversed(facts)}
+    return [Difference(thing, old.get(fact), new.get(fact)) for thing, fact in sorted(whole.items())]
 
 
-def _summed_up(found: list[Difference], old: State, new: State) -> Iterable[Difference]:
-    """A thing that came or went as a whole (process, thread, descriptor) is one difference, not one per fact."""
-    things = {side: {(f.pid, f.aspect, f.subject) for f in state} for side, state in (("old", old), ("new", new))}
-    pids = {side: {f.pid for f in state} for side, state in (("old", old), ("new", new))}
-    told = set()
-    for each in found:
-        pid, aspect, subject, _ = each.fact
-        thing = each.fact
-        if (pid in pids["old"]) != (pid in pids["new"]):
-            thing = Fact(pid, "processes", "", EXISTS)
-        elif subject and ((pid, aspect, subject) in things["old"]) != ((pid, aspect, subject) in things["new"]):
-            thing = Fact(pid, aspect, subject, EXISTS)
-        if thing not in told:
-            told.add(thing)
-            whole = thing.what == EXISTS
-            yield Difference(thing, "there" if whole and each.before else each.before, each.after)
+def _things(state: State) -> set[Fact]:
+    """Processes and their parts, each as the fact of its existence."""
+    processes = {Fact(fact.pid, "", "", EXISTS) for fact in state}
+    parts = {fact._replace(aspect="", what=EXISTS) for fact in state if fact.subject}
+    return processes | parts
+
+
+def _whole(fact: Fact, changed: set[Fact]) -> Fact:
+    """A thing that came or went as a whole is one difference, not one for each of its facts."""
+    process = Fact(fact.pid, "", "", EXISTS)
+    part = fact._replace(aspect="", what=EXISTS)
+    return next((thing for thing in (process, part) if thing in changed), fact)
 
 
 def _tolerate_stack_growth(old: State, new: State) -> None:
     """Renames a grown mapping of the new state to its old range."""
+    fresh = {fact: value for fact, value in new.items() if fact.aspect == "mappings" and fact not in old}
     for fact in [fact for fact in old if fact.aspect == "mappings" and fact not in new]:
         if "gd" not in old[fact].split():
             continue
-        start, end = _range(fact)
-        for other in [other for other in new if other.pid == fact.pid and other.aspect == "mappings"]:
-            new_start, new_end = _range(other)
-            grown = start - new_start
-            if new_end == end and 0 < grown <= STACK_GROWTH and new[other] == old[fact]:
-                new[fact] = new.pop(other)
+        for grown, value in fresh.items():
+            if value == old[fact] and _has_grown(fact, grown):
+                new[fact] = new.pop(grown)
+
+
+def _has_grown(fact: Fact, grown: Fact) -> bool:
+    (start, end), (new_start, new_end) = _range(fact), _range(grown)
+    return fact.pid == grown.pid and end == new_end and 0 < start - new_start <= STACK_GROWTH
 
 
 def _range(fact: Fact) -> tuple[int, int]:
     start, end = fact.what.split("-")
     return int(start, 16), int(end, 16)
+
+
+def described(found: list[Difference], most: int) -> Iterator[str]:
+    """One line for each difference, those that many processes have in common once; at most so many lines."""
+    pids: dict[str, list[int]] = {}
+    for each in found:
+        pids.setdefault(each.text, []).append(each.fact.pid)
+    for text, having in list(pids.items())[:most]:
+        others = f" (and {len(having) - 1} more)" if len(having) > 1 else ""
+        yield f"pid {having[0]}{others}: {text}"
+    if len(pids) > most:
+        yield f"and {len(pids) - most} more"

@@ -1,4 +1,4 @@
-"""Test descriptions: the YAML beside a test program. The schema is closed; docs/writing-a-test.md explains it."""
+"""Test descriptions: the YAML beside a test program. docs/writing-a-test.md explains the schema."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Expectation(NamedTuple):
 
     engine: str  # amber, criu, any
     kernel: str  # "< 6.12, >= 5.10"; empty = every kernel
-    step: str  # one of STEPS; empty = every step
+    step: str  # one of STEPS
     reason: str
     until: datetime.date  # last day
 
@@ -233,7 +233,7 @@ _NEEDS = {
 _EXPECTATION = {
     "engine": Field(_one_of(("amber", "criu", "any")), required=True),
     "kernel": Field(_kernel, ""),
-    "step": Field(_one_of(STEPS), ""),
+    "step": Field(_one_of(STEPS), required=True),
     "reason": Field(_text, required=True),
     "until": Field(_day, required=True),
 }

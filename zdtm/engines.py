@@ -26,7 +26,7 @@ class Engine(NamedTuple):
 
 
 def find(name: str) -> Engine:
-    """`amber` is taken from beside this Python, `criu` from PATH; anything else is a path. Raises EngineMissing."""
+    """A name is looked up beside this Python, then in PATH; a path is a path. Raises EngineMissing."""
     if os.sep in name:
         command: str | None = name if os.access(name, os.X_OK) else None
     else:

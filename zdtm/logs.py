@@ -45,7 +45,7 @@ _ENGINE_LINE = re.compile(r"\b(Error|Warn)\b")
 
 
 def engine_excerpt(path: Path) -> list[Excerpt]:
-    """The last lines of an engine's log that speak of errors and warnings; the last lines of all if none does."""
+    """The last lines that speak of errors and warnings; the last lines of all if none does."""
     lines = read(path)
     telling = [line for line in lines if _ENGINE_LINE.search(line)]
     return _excerpt(path, telling or lines)

@@ -1,8 +1,8 @@
 """The processes of one run: started, waited for, and ended by the one process that is their subreaper.
 
-A restore needs the pids of the old tree, so whoever runs it must reap: everything below this process that loses its
-parent becomes its child. That makes it simple, too, to leave nothing behind: a run is over when there is no child left,
-and only direct children are ever killed, whose pids cannot be reused before they are reaped here.
+A restore needs the pids of the old tree, so whoever runs it must reap: everything below this process that
+loses its parent becomes its child. So it is simple, too, to leave nothing behind: a run is over when there is
+no child left, and only direct children are ever killed, whose pids cannot be reused before they are reaped here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Nursery:
         self._ended: dict[int, int] = {}
 
     def spawn(self, words: Sequence[str | Path], place: Place) -> int:
-        """Starts a program; what it has from us is the current directory, the environment and descriptors 0, 1, 2."""
+        """Starts a program, which finds no more of us than `place` says and descriptors 0, 1, 2."""
         pid = os.fork()
         if pid == 0:
             _become(words, place)

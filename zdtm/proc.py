@@ -1,4 +1,4 @@
-"""Parsers of /proc files: text in, plain values out. The harness has its own, because it referees the engine."""
+"""Parsers of /proc files: text in, plain values out. Our own, because the harness referees the engine."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def parse_stat(text: str) -> Stat:
 
 
 def parse_fields(text: str) -> dict[str, str]:
-    """`Name:\\tvalue` lines of status and of the head of fdinfo; a name that comes again keeps its first value."""
+    """`Name:\\tvalue` lines of status and fdinfo; a name that comes again keeps its first value."""
     fields: dict[str, str] = {}
     for line in text.splitlines():
         name, colon, value = line.partition(":")
@@ -71,7 +71,7 @@ _HEAD = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+) (\d+) *(.
 
 
 def parse_smaps(text: str) -> Iterator[Mapping]:
-    """Mappings in the order of their addresses; without VmFlags lines (as in `maps`) their flags are empty."""
+    """Mappings in the order of their addresses; without VmFlags lines, as in `maps`, without flags."""
     head: re.Match[str] | None = None
     flags: frozenset[str] = frozenset()
     for line in text.splitlines():
@@ -87,7 +87,8 @@ def parse_smaps(text: str) -> Iterator[Mapping]:
 
 def _mapping(head: re.Match[str], flags: frozenset[str]) -> Mapping:
     start, end, permissions, offset, device, inode, name = head.groups()
-    return Mapping(int(start, 16), int(end, 16), permissions, int(offset, 16), device, int(inode), name, flags)
+    bounds = int(start, 16), int(end, 16)
+    return Mapping(*bounds, permissions, int(offset, 16), device, int(inode), name, flags)
 
 
 def parse_limits(text: str) -> dict[str, str]:
@@ -96,13 +97,18 @@ def parse_limits(text: str) -> dict[str, str]:
     return {row[0]: f"{row[1]} {row[2]}" for row in rows}
 
 
+def read_stat(pid: int) -> Stat:
+    """Raises FileNotFoundError or ProcessLookupError when the process is gone."""
+    return parse_stat((PROC / str(pid) / "stat").read_text(errors="replace"))
+
+
 def parents() -> dict[int, int]:
     """Every process of this pid namespace and its parent."""
     family = {}
     for directory in PROC.iterdir():
         if directory.name.isdigit():
             try:
-                family[int(directory.name)] = parse_stat((directory / "stat").read_text(errors="replace")).parent
+                family[int(directory.name)] = read_stat(int(directory.name)).parent
             except (FileNotFoundError, ProcessLookupError):
                 continue
     return family

@@ -1,4 +1,4 @@
-"""How runs are shown: a live line on a terminal, plain lines in a pipe, and a summary that says what failed and why."""
+"""How runs are shown: live on a terminal, line by line in a pipe, and a summary of what failed and why."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ class Report:
 def headline(result: Result) -> str:
     """One line for one result."""
     where = f" at {result.step}" if result.step and result.outcome is Outcome.FAILED else ""
-    why = "" if result.outcome is Outcome.PASSED else f": {result.message.splitlines()[0] if result.message else ''}"
+    first_line = result.message.partition("\n")[0]
+    why = f": {first_line}" if first_line else ""
     return f"{_WORDS[result.outcome]:5} {result.name}{where} ({result.seconds:.2f} s){why}"
 
 
@@ -93,9 +94,10 @@ def summary(results: Sequence[Result], total: int, seconds: float) -> str:
     """Every failure explained, then the counts."""
     failed = [result for result in results if result.outcome is Outcome.FAILED]
     counts = Counter(result.outcome for result in results)
-    parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
+    parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]] or ["no test"]
     if missing := total - len(results):
         parts.append(f"{missing} not run")
-    blocks = [explain(result) for result in failed]
+    parts[-1] += f" in {seconds:.1f} s"
+    blocks = [f"\n{explain(result)}" for result in failed]
     names = [f"failed: {' '.join(sorted(result.name for result in failed))}"] if failed else []
-    return "\n".join([*(f"\n{block}" for block in blocks), "", *names, f"{', '.join(parts)} in {seconds:.1f} s"])
+    return "\n".join([*blocks, "", *names, ", ".join(parts)])

@@ -24,15 +24,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import build, engines, leftovers, logs, proc, state
-from .compare import differences
+from .compare import described, differences
 from .description import Description
 from .engines import Engine
 from .nursery import Late, Nursery, Place, User, describe_status, open_terminal
 from .results import Excerpt, Outcome, Result
 
 ORDINARY_USER = User(18943, 58467, (27495, 48244))
-_SETTLE = 2.0  # seconds that a state may take to stand still, and a stopped or dead tree to be so
-_SHOWN = 12  # differences that are named
+_SETTLE = 1.0  # seconds that a state may take to stand still, and a stopped or dead tree to be so
+_SHOWN = 10  # differences that are named
 
 
 class Settings(NamedTuple):
@@ -44,6 +44,9 @@ class Settings(NamedTuple):
     timeout: float | None = None  # seconds for each step, instead of the description's
     keep: str = "failed"  # which run directories stay: failed, always, never
     runs: Path = Path("/var/tmp/zdtm")
+
+
+Tell = Callable[[str], None]  # is told the steps
 
 
 class Failure(Exception):
@@ -61,7 +64,7 @@ class Skip(Exception):
 class Run:
     """One run; perform() is the story."""
 
-    def __init__(self, test: Description, settings: Settings, directory: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, test: Description, settings: Settings, directory: Path, tell: Tell) -> None:
         self.test, self.settings, self.directory, self.tell = test, settings, directory, tell
         self.nursery = Nursery()
         self.timeout = settings.timeout or test.timeout
@@ -233,13 +236,12 @@ class Run:
         return last
 
     def _check_state(self, before: state.State) -> None:
-        """Right after a restore a task may still be on its way into its system call: a second look is allowed."""
+        """Right after a restore a task may still be on its way into its system call, so we look again."""
         changes = (*self.test.changes, "positions") if self.test.transition else self.test.changes
         deadline = time.monotonic() + _SETTLE
         while found := differences(before, state.capture(self.nursery.tree()), changes):
             if time.monotonic() > deadline:
-                more = f"\nand {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-                raise Failure("\n".join(map(str, found[:_SHOWN])) + more)
+                raise Failure("\n".join(described(found, _SHOWN)))
 
     def _check_unharmed(self, before: state.State, failure: Failure) -> None:
         """After a failed dump the tree must be as it was and pass its own check."""
@@ -247,8 +249,8 @@ class Run:
         try:
             self._check_state(before)
             self._verdict()
-        except (Failure, Late) as harm:
-            raise Failure(f"{failure}, and the tree was harmed: {harm}", hard=True) from None
+        except Failure as harm:
+            raise Failure(f"{failure}, and the tree was harmed: {harm}", failure.hard) from None
         self._enter("dump", "failed")
 
     def _check_gone(self) -> None:
@@ -258,24 +260,30 @@ class Run:
         self._check_no_process("the dump")
 
     def _check_stopped(self) -> None:
-        self._await(lambda: not _moving(self.nursery.tree()), lambda: f"not stopped: {_moving(self.nursery.tree())}")
+        def moving() -> list[int]:
+            return _pids_in_state(self.nursery.tree(), lambda letter: letter not in "TZ")
+
+        self._await(lambda: not moving(), lambda: f"not stopped: {moving()}")
 
     def _check_running(self) -> None:
-        self._await(lambda: not _stopped(self.nursery.tree()), lambda: "the dump left the tree stopped")
+        def stopped() -> list[int]:
+            return _pids_in_state(self.nursery.tree(), lambda letter: letter in "Tt")
+
+        self._await(lambda: not stopped(), lambda: f"left stopped: {stopped()}")
         if self.nursery.has_ended(self.pid):
             raise Failure("the dump ended the tree that it was told to leave running")
 
     def _check_no_process(self, what: str) -> None:
-        self._await(lambda: not self.nursery.tree(), lambda: f"processes stayed after {what}: {self._names()}")
+        def names() -> str:
+            return ", ".join(f"{pid} ({stat.comm})" for pid, stat in _stats(self.nursery.tree()))
+
+        self._await(lambda: not self.nursery.tree(), lambda: f"processes stayed after {what}: {names()}")
 
     def _await(self, condition: Callable[[], bool], complaint: Callable[[], str]) -> None:
         try:
             self.nursery.until(condition, _SETTLE)
         except Late:
             raise Failure(complaint()) from None
-
-    def _names(self) -> str:
-        return ", ".join(f"{pid} ({name})" for pid, name in _stats(self.nursery.tree(), lambda stat: stat.comm))
 
     def _check_leftovers(self, world: leftovers.World) -> None:
         now = leftovers.survey(self.work, self.scratch)
@@ -290,7 +298,10 @@ class Run:
             status = self.nursery.wait(self.pid, 0)
             raise Failure(f"the program {describe_status(status)} before it was told to")
         os.kill(self.pid, signal.SIGTERM)
-        status = self.nursery.wait(self.pid, self.timeout)
+        try:
+            status = self.nursery.wait(self.pid, self.timeout)
+        except Late as late:
+            raise Failure(f"the program did not end within {late} after SIGTERM") from None
         if complaint := logs.complaint(logs.read(self.log), status):
             raise Failure(complaint)
 
@@ -313,16 +324,11 @@ def _python() -> str:
     return str(getattr(sys, "_base_executable", sys.executable))
 
 
-def _stats(pids: list[int], choose: Callable[[proc.Stat], str]) -> Iterator[tuple[int, str]]:
+def _stats(pids: list[int]) -> Iterator[tuple[int, proc.Stat]]:
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            yield pid, choose(proc.parse_stat((proc.PROC / str(pid) / "stat").read_text(errors="replace")))
+            yield pid, proc.read_stat(pid)
 
 
-def _moving(pids: list[int]) -> list[int]:
-    """Those that are neither stopped nor zombies."""
-    return [pid for pid, letter in _stats(pids, lambda stat: stat.state) if letter not in "TZ"]
-
-
-def _stopped(pids: list[int]) -> list[int]:
-    return [pid for pid, letter in _stats(pids, lambda stat: stat.state) if letter in "Tt"]
+def _pids_in_state(pids: list[int], accept: Callable[[str], bool]) -> list[int]:
+    return [pid for pid, stat in _stats(pids) if accept(stat.state)]

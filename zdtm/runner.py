@@ -39,8 +39,8 @@ class Runner:
         self._workers: set[subprocess.Popen[str]] = set()
         self._stopping = False
 
-    def run_all(self, tests: Sequence[Description], parallel: int = 1, keep_going: bool = False) -> list[Result]:
-        """Results in the order of their ends. Without `keep_going` no test is begun after the first failure."""
+    def run_all(self, tests: Sequence[Description], parallel: int, keep_going: bool) -> list[Result]:
+        """Results in the order of their ends. Unless `keep_going`, none begins after the first failure."""
         results: list[Result] = []
         waiting = iter(tests)
         with ThreadPoolExecutor(max(1, parallel)) as pool, self._ending_workers():

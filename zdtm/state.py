@@ -1,11 +1,12 @@
 """What can be seen of a process tree from outside: read before a dump, and again after the restore.
 
-A state is a dictionary of facts. A fact is one word or number about one thing of one process, so two states are
-compared entry by entry and a difference names itself: `pid 12 fd 3: flags was 02, is 0102`.
+A state is a dictionary of facts. A fact is one word or number about one thing of one process, so two states
+are compared entry by entry and a difference names itself: `pid 12 fd 3: flags was 02, is 0102`.
 This module referees the engine, hence shares no code with it and takes nothing from it on trust.
 
-Numbers that the kernel gives out anew (inodes of pipes and sockets, namespaces, open file descriptions) are replaced
-by the order of their first appearance in the tree: who shares what with whom stays visible, the number does not.
+Numbers that the kernel gives out anew (inodes of pipes and sockets, namespaces, open file descriptions) are
+replaced by the order of their first appearance in the tree: who shares what with whom stays visible, the
+number does not.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def _process(pid: int, numbers: Numbers) -> Iterator[tuple[Fact, str]]:
         return
     yield from _facts(pid, "signals", "", {"timers": _timers(directory)})
     yield from _facts(pid, "files", "", _places(directory, status))
-    yield from _facts(pid, "mappings", "", mapping_facts(proc.parse_smaps(_text(directory / "smaps")), numbers))
+    mappings = proc.parse_smaps(_text(directory / "smaps"))
+    yield from _facts(pid, "mappings", "", mapping_facts(mappings, numbers))
     for thread in sorted(int(name) for name in os.listdir(directory / "task")):
         yield from _thread(pid, thread)
 
@@ -129,7 +131,7 @@ def _command(directory: Path, stat: Stat) -> dict[str, str]:
 
 
 def _namespaces(directory: Path, numbers: Numbers) -> dict[str, str]:
-    """Ours are called so. Time namespaces are left out: a restore may need a new one to keep the clocks going on."""
+    """Time namespaces are left out: a restore may need a new one for the clocks to go on."""
     names = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
     found = {}
     for name in names:
@@ -178,19 +180,19 @@ def _thread(pid: int, thread: int) -> Iterator[tuple[Fact, str]]:
 
 # The flags that a program asks for by mmap, mlock and madvise (proc_pid_smaps(5)); the others follow from the
 # permissions, from the kind of memory, or, like soft-dirty, from what happened to it.
-_ASKED_FLAGS = frozenset("gd lo lf nr dc dd sr rr hg nh mg wf dp ht um uw sl".split())
+_ASKED_FLAGS = frozenset(("gd", "lo", "lf", "nr", "dc", "dd", "sr", "rr", "hg", "nh", "mg", "wf", "dp"))
 
 
 def mapping_facts(mappings: Iterable[Mapping], numbers: Numbers) -> dict[str, str]:
     """Address range to a description of the mapping; neighbours that differ in nothing count as one.
 
-    The kernel merges neighbours when it can and splits them when it must: where the seams are is not part of a state.
+    The kernel merges neighbours when it can and splits them when it must: the seams are no part of a state.
     """
     facts = {}
     for mapping in _merged(mappings):
         asked = " ".join(sorted(mapping.flags & _ASKED_FLAGS))
-        thing = _memory_object(mapping, numbers)
-        facts[f"{mapping.start:x}-{mapping.end:x}"] = " ".join(filter(None, (mapping.permissions, thing, asked)))
+        words = mapping.permissions, _memory_object(mapping, numbers), asked
+        facts[f"{mapping.start:x}-{mapping.end:x}"] = " ".join(word for word in words if word)
     return facts
 
 
@@ -214,10 +216,15 @@ def _continues(last: Mapping, mapping: Mapping) -> bool:
     return follows == mapping and last.flags & _ASKED_FLAGS == mapping.flags & _ASKED_FLAGS
 
 
+# What the kernel calls memory of MAP_SHARED | MAP_ANONYMOUS. A restore may make it with memfd_create(), whose
+# name the kernel puts after /memfd: - both are nameless files of the same tmpfs.
+_SHARED_ANONYMOUS = "/dev/zero (deleted)"
+
+
 def _memory_object(mapping: Mapping, numbers: Numbers) -> str:
     if not mapping.inode:
         return mapping.name
-    name = mapping.name
+    name = _SHARED_ANONYMOUS if mapping.name == f"/memfd:{_SHARED_ANONYMOUS}" else mapping.name
     if name.endswith(" (deleted)"):
         name += f" {numbers.name('object', (mapping.device, mapping.inode))}"
     return f"{name} at {mapping.offset:#x}"
@@ -247,11 +254,16 @@ _NUMBERED = re.compile(r"(pipe|socket):\[(\d+)\]")
 _INFO_LEFT_OUT = ("pos", "flags", "mnt_id", "ino", "it_value", "eventfd-id", "ticks", "scm_fds", "tty-index")
 
 
+# Without effect in a 64-bit process; tells a pipe that was opened by a name from one that pipe() made.
+_O_LARGEFILE = 0o100000
+
+
 def descriptor_facts(target: str, info: str, status: os.stat_result, numbers: Numbers) -> dict[str, str]:
     """What fdinfo, the link and stat() tell about one descriptor."""
     if match := _NUMBERED.fullmatch(target):
         target = numbers.name(match[1], match[2])
-    facts = {"target": target, "flags": proc.parse_fields(info).get("flags", ""), "mode": f"{status.st_mode:o}"}
+    flags = int(proc.parse_fields(info).get("flags", "0"), 8) & ~_O_LARGEFILE
+    facts = {"target": target, "flags": f"{flags:#o}", "mode": f"{status.st_mode:o}"}
     if stat_bits.S_ISREG(status.st_mode):
         facts["size"] = str(status.st_size)
         facts["links"] = str(status.st_nlink)

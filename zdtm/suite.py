@@ -18,13 +18,14 @@ class NoSuchTest(Exception):
 
 def collect(directories: Sequence[Path] = DIRECTORIES) -> list[Description]:
     """All tests in the order of their names. Raises DescriptionError at the first that is wrong."""
-    return sorted((load(path) for each in directories for path in each.glob("*.yaml")), key=lambda test: test.name)
+    paths = [path for directory in directories for path in directory.glob("*.yaml")]
+    return [load(path) for path in sorted(paths, key=lambda path: path.name)]
 
 
 def choose(
     tests: Sequence[Description], names: Sequence[str] = (), pattern: str = "", exclude: Sequence[str] = ()
 ) -> list[Description]:
-    """Those named or matching from the start, or all if neither is given, without the excluded. Raises NoSuchTest."""
+    """Those named or matching from the start, else all, without the excluded. Raises NoSuchTest."""
     known = {test.name for test in tests}
     for name in (*names, *exclude):
         if name not in known:

@@ -40,9 +40,10 @@ def end_with_parent() -> None:
 
 
 def leave_mount_namespace() -> None:
-    """A copy of the mount namespace whose mounts nobody else sees. Raises PermissionError without CAP_SYS_ADMIN."""
+    """Into a copy of the mount namespace, whose mounts nobody else sees. Needs CAP_SYS_ADMIN."""
     _checked(_libc.unshare(CLONE_NEWNS), "unshare(CLONE_NEWNS)")
-    _checked(_libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None), "mount --make-rprivate /")
+    flags = ctypes.c_ulong(MS_REC | MS_PRIVATE)
+    _checked(_libc.mount(b"none", b"/", None, flags, None), "mount --make-rprivate /")
 
 
 def kcmp_file(pid1: int, fd1: int, pid2: int, fd2: int) -> int:

@@ -1,8 +1,8 @@
 """The process that performs one run: `python -m zdtm.worker`, started by `runner.py`.
 
-It is a session leader, a subreaper, and alone in a mount namespace, so that what a run leaves behind can be seen and
-does not reach anybody else. The request is JSON on standard input; on standard output come JSON lines: `{"step": …}`
-for each step, at last `{"result": …}`.
+It is a session leader, a subreaper, and alone in a mount namespace, so that what a run leaves behind can be
+seen and does not reach anybody else. The request is JSON on standard input; on standard output come JSON lines:
+`{"step": …}` for each step, at last `{"result": …}`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _lock(alone: bool) -> Iterator[None]:
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:
     values = settings._asdict()
-    return {**values, "engine": [str(settings.engine.command), settings.engine.kind], "runs": str(settings.runs)}
+    engine = [str(settings.engine.command), settings.engine.kind]
+    return {**values, "engine": engine, "runs": str(settings.runs)}
 
 
 def settings_from_json(values: dict[str, Any]) -> Settings:

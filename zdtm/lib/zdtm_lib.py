@@ -60,7 +60,7 @@ def running() -> bool:
 def wait() -> None:
     """Sleeps until SIGTERM arrives at this process; main thread only.
 
-    It polls: signal.pause() can miss a signal that comes just before it, and sigwait() would change the signal mask.
+    It polls: signal.pause() can miss a signal that comes just before it, sigwait() would change the mask.
     """
     while not _stopped:
         time.sleep(0.05)
