@@ -68,13 +68,8 @@ def _run(settings: Settings) -> int:
         raise AmberError(f"the command {command} is not supported yet")
     if command not in COMMANDS:
         raise UsageError(f"unknown command '{command}'")
-    for fd in settings.values["close"]:
-        os.close(fd)
-    if command == "check":
-        from engine import check
-
-        return check.run(settings)
-    return working(settings, _dump if command == "dump" else _restore)
+    _close(settings.values["close"])
+    return working(settings, {"dump": _dump, "restore": _restore, "check": _check}[command])
 
 
 def _dump(settings: Settings, place: Workplace) -> int:
@@ -112,6 +107,20 @@ def _report(settings: Settings, place: Workplace, result: DumpResult | RestoreRe
     _print(result.listing)
     if settings.values["display_stats"]:
         _print(stats.report(result.stats))
+
+
+def _check(settings: Settings, place: Workplace) -> int:
+    from engine import check
+
+    return check.run(settings, place)
+
+
+def _close(fds: tuple[int, ...]) -> None:
+    for fd in fds:
+        try:
+            os.close(fd)
+        except OSError as error:
+            raise KernelError("close", error.errno or 0, f"--close {fd}") from error
 
 
 def _no_more_words(settings: Settings) -> None:

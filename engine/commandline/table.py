@@ -58,7 +58,7 @@ def _value(
 
 GENERAL = (
     _value("tree", "PID", "DP", "root of the tree", letter="t", fold=last(positive), works="D"),
-    _value("images-dir", "DIR", ANY, "image directory", letter="D", default=".", works="DR"),
+    _value("images-dir", "DIR", ANY, "image directory", letter="D", default=".", works=NOW),
     _value("work-dir", "DIR", ANY, "directory of log, pid file and statistics, and the current directory; "
            "by default the image directory", letter="W", works=NOW),
     _value("prev-images-dir", "DIR", "DP", "images of an earlier dump, relative to the image directory",

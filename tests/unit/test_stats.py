@@ -1,0 +1,47 @@
+"""Statistics: the clock, the counters, the report."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from engine.stats import DumpStats, RestoreStats, Timings, report
+
+
+def test_spans_and_counters_add_up() -> None:
+    timings = Timings()
+    for _ in range(2):
+        with timings.span("frozen_time"):
+            time.sleep(0.01)
+        timings.add("pages_written", 3)
+    stats = timings.dump_stats()
+    assert 20_000 <= stats.frozen_time < 2_000_000
+    assert stats == DumpStats(frozen_time=stats.frozen_time, pages_written=6)
+
+
+def test_a_span_that_fails_counts_too() -> None:
+    timings = Timings()
+    with pytest.raises(KeyError), timings.span("restore_time"):
+        time.sleep(0.001)
+        raise KeyError
+    assert timings.restore_stats().restore_time >= 1000
+
+
+def test_dumps_and_restores_have_fields_of_their_own() -> None:
+    timings = Timings()
+    timings.add("pages_restored", 1)
+    assert timings.restore_stats() == RestoreStats(pages_restored=1)
+    with pytest.raises(TypeError):
+        timings.dump_stats()
+
+
+def test_the_report_has_every_field_and_its_unit() -> None:
+    lines = [line.split() for line in report(RestoreStats(1, 2, 3, 4, 5)).splitlines()]
+    assert lines == [
+        ["pages_compared", "1"],
+        ["pages_skipped_cow", "2"],
+        ["forking_time", "3", "us"],
+        ["restore_time", "4", "us"],
+        ["pages_restored", "5"],
+    ]
