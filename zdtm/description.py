@@ -48,6 +48,8 @@ class Expectation(NamedTuple):
     step: str  # one of STEPS
     reason: str
     until: datetime.date  # last day
+    modes: tuple[str, ...]  # some of MODES
+    always: bool  # false: a pass is no surprise
 
 
 class Description(NamedTuple):
@@ -236,6 +238,8 @@ _EXPECTATION = {
     "step": Field(_one_of(STEPS), required=True),
     "reason": Field(_text, required=True),
     "until": Field(_day, required=True),
+    "modes": Field(_some_of(MODES), MODES),
+    "always": Field(_truth, True),
 }
 
 _TEST = {

@@ -8,7 +8,7 @@ import shutil
 from .build import has_library
 from .description import Description
 from .engines import has_feature
-from .run import Settings
+from .run import Settings, modes
 
 
 def reason_to_skip(test: Description, settings: Settings) -> str:
@@ -29,8 +29,3 @@ def reason_to_skip(test: Description, settings: Settings) -> str:
         if not has_feature(settings.engine, feature):
             return f"{settings.engine.kind} check --feature {feature} says no"
     return ""
-
-
-def modes(settings: Settings) -> list[str]:
-    """The modes that a test must allow to be run with these settings."""
-    return [settings.mode, "iters"] if settings.iters > 1 else [settings.mode]

@@ -2,7 +2,7 @@
 
 A restore needs the pids of the old tree, so whoever runs it must reap: everything below this process that
 loses its parent becomes its child. So it is simple, too, to leave nothing behind: a run is over when there is
-no child left, and only direct children are ever killed, whose pids cannot be reused before they are reaped here.
+no child left, and only direct children are ever killed, whose pids stay theirs until they are reaped here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 
 from . import proc, syscalls
 
-_HANDLED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU}
+HANDLED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU}
 _POLL = 0.005  # seconds
 
 
@@ -52,7 +52,7 @@ class Nursery:
 
     def __init__(self) -> None:
         syscalls.become_subreaper()
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         self._ended: dict[int, int] = {}
 
     def spawn(self, words: Sequence[str | Path], place: Place) -> int:
@@ -107,7 +107,7 @@ class Nursery:
         return [pid for pid, parent in proc.parents().items() if parent == ours]
 
     def _pause(self, seconds: float) -> None:
-        info = signal.sigtimedwait(_HANDLED, seconds)
+        info = signal.sigtimedwait(HANDLED, seconds)
         if info and info.si_signo not in (signal.SIGCHLD, signal.SIGTTOU):
             raise Interrupted(signal.Signals(info.si_signo).name)
         self._reap()

@@ -52,7 +52,7 @@ class RunItem(pytest.Item):
 
     def runtest(self) -> None:
         options = argparse.Namespace(**{name: self.config.getoption(f"zdtm_{name}") for name in RUN_OPTIONS})
-        result = Runner(settings_of(options), self).run(self.test)
+        result = Runner(settings_of(options), Silent()).run(self.test)
         if result.outcome is Outcome.SKIPPED:
             pytest.skip(result.message)
         if result.outcome is Outcome.EXPECTED:
@@ -68,11 +68,10 @@ class RunItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, self.test.name
 
-    # A runner tells its listener; pytest has its own way to show progress.
+
+class Silent:
+    """A runner tells its listener how it goes; pytest has its own ways to show that."""
 
     def started(self, test: Description) -> None: ...
-
-    def reached(self, test: Description, step: str) -> None:
-        self.add_report_section("call", "steps", step)
-
+    def reached(self, test: Description, step: str) -> None: ...
     def finished(self, result: Result) -> None: ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import enum
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .description import Description, Expectation
+from .description import Expectation
 
 
 class Outcome(enum.Enum):
@@ -45,15 +46,27 @@ class Result(NamedTuple):
         return cls(**{**values, "outcome": Outcome(values["outcome"]), "excerpts": excerpts})
 
 
-def judge(result: Result, test: Description, engine: str, kernel: str, today: datetime.date) -> Result:
+class Circumstances(NamedTuple):
+    """What expected failures depend on."""
+
+    engine: str  # kind of engine
+    modes: tuple[str, ...]
+    kernel: str  # release, `6.18.44-x`
+    today: datetime.date
+
+
+def judge(result: Result, expectations: Sequence[Expectation], here: Circumstances) -> Result:
     """Applies the expected failures of a description to what came of its run."""
-    applicable = [each for each in test.expect_fail if applies(each, engine, kernel)]
+    if result.outcome not in (Outcome.PASSED, Outcome.FAILED):
+        return result
+    applicable = [each for each in expectations if _applies(each, here)]
     for each in applicable:
-        if each.until < today:
+        if each.until < here.today:
             text = f"the expected failure is out of date since {each.until}: {each.reason}"
             return result._replace(outcome=Outcome.FAILED, step=result.step or "verdict", message=text)
-    if result.outcome is Outcome.PASSED and applicable:
-        text = f"it passed, but was expected to fail: {applicable[0].reason}; remove expect_fail"
+    sure = [each for each in applicable if each.always]
+    if result.outcome is Outcome.PASSED and sure:
+        text = f"it passed, but was expected to fail: {sure[0].reason}; remove expect_fail"
         return result._replace(outcome=Outcome.FAILED, step="verdict", message=text)
     for each in applicable:
         if result.outcome is Outcome.FAILED and not result.hard and each.step == result.step:
@@ -61,9 +74,12 @@ def judge(result: Result, test: Description, engine: str, kernel: str, today: da
     return result
 
 
-def applies(expectation: Expectation, engine: str, kernel: str) -> bool:
-    """Is this the engine and the kernel (release, `6.18.44-x`) that the expectation speaks of?"""
-    return expectation.engine in ("any", engine) and kernel_matches(expectation.kernel, kernel)
+def _applies(expectation: Expectation, here: Circumstances) -> bool:
+    return (
+        expectation.engine in ("any", here.engine)
+        and any(mode in here.modes for mode in expectation.modes)
+        and kernel_matches(expectation.kernel, here.kernel)
+    )
 
 
 def kernel_matches(comparisons: str, release: str) -> bool:

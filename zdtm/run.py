@@ -46,6 +46,11 @@ class Settings(NamedTuple):
     runs: Path = Path("/var/tmp/zdtm")
 
 
+def modes(settings: Settings) -> tuple[str, ...]:
+    """The modes that a test must allow to be run with these settings."""
+    return (settings.mode, "iters") if settings.iters > 1 else (settings.mode,)
+
+
 Tell = Callable[[str], None]  # is told the steps
 
 

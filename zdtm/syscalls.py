@@ -9,8 +9,12 @@ import signal
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PR_SET_CHILD_SUBREAPER = 36
-CLONE_NEWNS = 0x00020000
-MS_REC = 0x4000  # mount(2)
+CLONE_NEWNS = 0x00020000  # unshare(2)
+CLONE_NEWPID = 0x20000000
+MS_NOSUID = 0x2  # mount(2)
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 KCMP_FILE = 0  # kcmp(2)
 _KCMP_NUMBERS = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "ppc64le": 354, "s390x": 343}
@@ -34,16 +38,24 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_with_parent() -> None:
-    """SIGTERM to this process when the thread that started it ends."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(number: signal.Signals) -> None:
+    """The signal comes to this process when the thread that started it ends."""
+    _prctl(PR_SET_PDEATHSIG, number)
 
 
-def leave_mount_namespace() -> None:
-    """Into a copy of the mount namespace, whose mounts nobody else sees. Needs CAP_SYS_ADMIN."""
-    _checked(_libc.unshare(CLONE_NEWNS), "unshare(CLONE_NEWNS)")
-    flags = ctypes.c_ulong(MS_REC | MS_PRIVATE)
-    _checked(_libc.mount(b"none", b"/", None, flags, None), "mount --make-rprivate /")
+def unshare_pids_and_mounts() -> None:
+    """The next child is the first of a pid namespace; mounts are seen by nobody else. Needs CAP_SYS_ADMIN."""
+    _checked(_libc.unshare(CLONE_NEWNS | CLONE_NEWPID), "unshare(CLONE_NEWNS | CLONE_NEWPID)")
+    _mount(b"/", None, MS_REC | MS_PRIVATE)
+
+
+def mount_proc() -> None:
+    """The /proc of the pid namespace that this process is in."""
+    _mount(b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def _mount(target: bytes, kind: bytes | None, flags: int) -> None:
+    _checked(_libc.mount(b"none", target, kind, ctypes.c_ulong(flags), None), f"mount({target.decode()})")
 
 
 def kcmp_file(pid1: int, fd1: int, pid2: int, fd2: int) -> int:

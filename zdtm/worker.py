@@ -1,8 +1,12 @@
 """The process that performs one run: `python -m zdtm.worker`, started by `runner.py`.
 
-It is a session leader, a subreaper, and alone in a mount namespace, so that what a run leaves behind can be
-seen and does not reach anybody else. The request is JSON on standard input; on standard output come JSON lines:
-`{"step": …}` for each step, at last `{"result": …}`.
+It is two processes. The outer one makes namespaces of pids and mounts and waits; the inner one is the first
+process of these, so everything that a run leaves behind can be seen, comes to it to be reaped, reaches nobody
+else, and dies with it at the latest. The pids of a test are free when they are restored, however many tests
+run at the same time. Without the privilege for namespaces the inner one is a subreaper.
+
+The request is JSON on standard input; on standard output come JSON lines: `{"step": …}` for each step, at
+last `{"result": …}`.
 """
 
 from __future__ import annotations
@@ -14,8 +18,10 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,24 +29,47 @@ from typing import Any
 from . import build, syscalls
 from .description import Description, load
 from .engines import Engine
-from .nursery import Interrupted
-from .results import Outcome, Result, judge
-from .run import Run, Settings
+from .nursery import HANDLED, Interrupted
+from .results import Circumstances, Outcome, Result, judge
+from .run import Run, Settings, modes
 
 
 def main() -> int:
     """Reads the request, performs the run, prints the result. Status 3 when it was told to stop."""
     request = json.load(sys.stdin)
-    syscalls.end_with_parent()
-    os.umask(0o022)
+    syscalls.end_with_parent(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     with contextlib.suppress(PermissionError):
-        syscalls.leave_mount_namespace()
+        syscalls.unshare_pids_and_mounts()
+    inner = os.fork()
+    if inner == 0:
+        os._exit(_inner_main(request))
+    return _guard(inner)
+
+
+def _guard(inner: int) -> int:
+    """Hands on the request to stop, and the status."""
+    while not (ended := os.waitpid(inner, os.WNOHANG))[0]:
+        if signal.sigwait(HANDLED) != signal.SIGCHLD:
+            os.kill(inner, signal.SIGTERM)
+    return max(os.waitstatus_to_exitcode(ended[1]), 1) if ended[1] else 0
+
+
+def _inner_main(request: dict[str, Any]) -> int:
+    syscalls.end_with_parent(signal.SIGKILL)
+    os.setsid()
+    os.umask(0o022)
+    if os.getpid() == 1:
+        syscalls.mount_proc()
     test, settings = load(Path(request["test"])), settings_from_json(request["settings"])
     try:
         with _lock(test.needs.alone):
             result = _perform(test, settings)
     except Interrupted:
         return 3
+    except BaseException:
+        traceback.print_exc()
+        return 1
     _print({"result": result.to_json()})
     return 0
 
@@ -52,12 +81,22 @@ def _perform(test: Description, settings: Settings) -> Result:
     kept = False
     try:
         result = Run(test, settings, directory, lambda step: _print({"step": step})).perform()
-        result = judge(result, test, settings.engine.kind, platform.release(), datetime.date.today())
+        here = Circumstances(settings.engine.kind, modes(settings), platform.release(), datetime.date.today())
+        result = judge(result, test.expect_fail, here)
         kept = settings.keep == "always" or (settings.keep == "failed" and result.outcome is Outcome.FAILED)
     finally:
-        if not kept:
+        if kept:
+            _keep(directory, test.name)
+        else:
             shutil.rmtree(directory, ignore_errors=True)
     return result if kept else result._replace(directory="")
+
+
+def _keep(directory: Path, name: str) -> None:
+    """In place of what was kept of this test before; a run that goes on elsewhere is not marked yet."""
+    for mark in directory.parent.glob(f"{name}-????????/kept"):
+        shutil.rmtree(mark.parent, ignore_errors=True)
+    (directory / "kept").touch()
 
 
 @contextlib.contextmanager
