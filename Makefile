@@ -11,7 +11,7 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/stamps
 JOBS ?= 2
 
-.PHONY: setup system zdtm test unit lint format clean
+.PHONY: setup system zdtm test unit lint format docs clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMPS)/images $(STAMPS)/native
@@ -53,6 +53,9 @@ lint: setup
 
 format: setup
 	$(PY) -m ruff format .
+
+docs: setup
+	$(PY) -m engine.commandline.document > docs/cli.md
 
 clean:
 	rm -rf $(VENV) build zdtm/build .pytest_cache .mypy_cache .ruff_cache .hypothesis .tox *.egg-info

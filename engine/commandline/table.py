@@ -102,13 +102,13 @@ LOGGING = (
     _value("verbosity", "LEVEL", ANY, "0 messages, 1 errors, 2 warnings, 3 information and times, "
            "4 debugging; -v and every further v raise it by one", letter="v", fold=louder,
            default=DEFAULT_LEVEL, optional=True, works=NOW),
-    _switch("version", ANY, "print the version", letter="V", works=ANY, negatable=False),
-    _switch("help", ANY, "print this help", letter="h", works=ANY, negatable=False),
+    _switch("version", ANY, "print the version", letter="V", works=NOW, negatable=False),
+    _switch("help", ANY, "print this help", letter="h", works=NOW, negatable=False),
 )
 
 CONFIGURATION = (
-    _value("config", "FILE", ANY, "configuration file in place of the default ones", works=ANY),
-    _switch("no-default-config", ANY, "skip the default configuration files", works=ANY, negatable=False),
+    _value("config", "FILE", ANY, "configuration file in place of the default ones", works=NOW),
+    _switch("no-default-config", ANY, "skip the default configuration files", works=NOW, negatable=False),
 )
 
 MEMORY = (
