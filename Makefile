@@ -14,7 +14,7 @@ JOBS ?= 2
 .PHONY: setup system zdtm test unit lint format docs clean
 .DELETE_ON_ERROR:
 
-setup: $(STAMPS)/images $(STAMPS)/native
+setup: $(STAMPS)/bytecode
 
 # Asked every time (a few milliseconds), so that a package removed later is found missing; no reason to rebuild.
 system:
@@ -36,6 +36,11 @@ $(STAMPS)/images: $(wildcard engine/images/*.py engine/images/proto/*.proto) $(S
 
 $(STAMPS)/native: $(wildcard native/*) $(STAMPS)/python
 	$(PY) -m native.build
+	@touch $@
+
+# Compiled ahead, so that the first start is as fast as the others, also where nobody may write byte code.
+$(STAMPS)/bytecode: $(shell find engine zdtm -name '*.py') $(STAMPS)/images $(STAMPS)/native
+	$(PY) -m compileall -q engine zdtm
 	@touch $@
 
 zdtm: setup
