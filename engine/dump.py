@@ -1,0 +1,192 @@
+"""The dump, as a story: check, prepare, freeze, collect, write, let go.
+
+Two promises: a dump that fails, or is killed, leaves the processes as they were; and nothing is reported as saved
+that is not: inventory.img, without which no restore begins, is written last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine import resources
+from engine.errors import AmberError, EngineBug, Refused, UsageError
+from engine.frozen import FrozenTask, FrozenTree
+from engine.images.directory import ImageDir
+from engine.kernel.freeze import Freezer
+from engine.kernel.home import Home
+from engine.kernel.inject import Injection, find_gadgets, quiet_signal
+from engine.kernel.proc import ProcDir
+from engine.options import DumpResult
+from engine.resources import inventory
+from engine.resources.files.table import Registry
+from engine.resources.memory import contents, shared
+from engine.resources.task import futexes, ids, tree
+from engine.stats import Timings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.options import DumpOptions
+
+
+def dump(options: DumpOptions) -> DumpResult:
+    """Saves the tree of `options.pid` into `options.images_dir`.
+
+    Raises Refused with every obstacle of the tree, AmberError for what the user can mend; the tree then runs on.
+    """
+    images = ImageDir.create(options.images_dir)
+    if images.exists("INVENTORY"):
+        raise UsageError(f"{images.path('inventory.img')}: there is a dump in this directory; choose another one")
+    timings = Timings()
+    frozen = FrozenTree(options, images, timings)
+    frozen.registry = Registry(frozen, resources.FILES)
+    try:
+        _prepare(frozen)
+        with Freezer(options.pid, options.timeout) as freezer, timings.span("frozen_time"):
+            frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
+            _collect(frozen)
+            _write(frozen)
+            _let_go(options, freezer)
+    except BaseException:
+        images.discard()
+        raise
+    return DumpResult(options.pid, timings.dump_stats())
+
+
+def _prepare(frozen: FrozenTree) -> None:
+    """What can be done while the tree runs: find the code to borrow, reserve room for the pages."""
+    for pid in _walk(frozen.options.pid):
+        with ProcDir(pid) as proc:
+            status = proc.status()
+            if status.vm_size is None:
+                continue
+            frozen.gadgets[pid] = find_gadgets(pid, proc.maps())
+            contents.reserve(frozen, pid, (status.vm_resident or 0))
+
+
+def _walk(root: int) -> Iterator[int]:
+    """The tree as it is just now; it may change until it is frozen."""
+    queue = [root]
+    while queue:
+        pid = queue.pop()
+        yield pid
+        try:
+            with ProcDir(pid) as proc:
+                queue += proc.children()
+        except AmberError:
+            if pid == root:
+                raise
+
+
+def _collect(frozen: FrozenTree) -> None:
+    """Facts from outside, then one plan in each task, then everything into messages. Refuses all at once."""
+    ids.collect_tree(frozen)
+    for task in frozen.tasks:
+        _look(task)
+        frozen.obstacles += tree.check(task)
+    asked = [(task, _ask(task)) for task in frozen.tasks]
+    if frozen.obstacles:
+        raise Refused(frozen.obstacles)
+    for task, questions in asked:
+        _interrogate(task, questions)
+    if frozen.obstacles:
+        raise Refused(frozen.obstacles)
+
+
+def _look(task: FrozenTask) -> None:
+    """What every resource needs to know."""
+    task.stat = task.proc.stat()
+    if not task.threads:
+        return
+    task.status = task.proc.status()
+    task.mappings = task.proc.smaps()
+    for thread in task.threads:
+        thread.home = Home.of(thread.tracee)
+        futexes.leave_critical_section(thread)
+        with task.proc.task(thread.tid) as proc:
+            thread.status = proc.status()
+
+
+def _ask(task: FrozenTask) -> list[Iterator[None]]:
+    """Runs every collector up to its yield; those that have questions are returned."""
+    task.plan.halt = _halt_signal(task)
+    for thread in task.threads:
+        thread.ask = task.plan.actor(str(thread)).emit(str(thread))
+    questions = []
+    for module in resources.TASK:
+        if (collect := getattr(module, "collect", None)) and (task.threads or module is tree):
+            questions.append(collect(task))
+        if collect := getattr(module, "collect_thread", None):
+            questions += [collect(thread) for thread in task.threads]
+    generators = [q for q in questions if q is not None]
+    for generator in generators:
+        next(generator, None)
+    return generators
+
+
+def _halt_signal(task: FrozenTask) -> int:
+    caught = blocked = pending = 0
+    for thread in task.threads:
+        status = thread.status
+        caught, blocked = caught | status.caught, blocked | status.blocked
+        pending |= status.pending | status.shared_pending
+    signal = quiet_signal(caught, blocked, pending)
+    if task.threads and not signal:
+        task.refuse("", "it uses SIGURG, SIGWINCH and SIGCHLD: none is left to stop it with")
+    return signal
+
+
+def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:
+    """The plan runs, the answers go into the messages, and the task is as it was."""
+    if not task.threads:
+        return
+    homes = {thread.tid: thread.home for thread in task.threads}
+    maps = [detailed.mapping for detailed in task.mappings]
+    tracees = [thread.tracee for thread in task.threads]
+    gadgets = task.tree.gadgets.get(task.pid) or find_gadgets(task.pid, maps)
+    task.injection = Injection(tracees, homes, gadgets, maps)
+    try:
+        actors = {thread.tid: thread.ask.actor for thread in task.threads}
+        for thread in task.threads:
+            thread.ask.halt()
+        task.injection.run(task.plan, actors)
+        for question in questions:
+            for _ in question:
+                raise EngineBug("a collector yields once")
+    finally:
+        task.injection.cure()
+
+
+def _write(frozen: FrozenTree) -> None:
+    """Every image; the inventory last, because without it the rest is no dump."""
+    images = frozen.images
+    for task in frozen.tasks:
+        _write_task(task)
+    shared.write(frozen)
+    images.write("FILES", None, frozen.registry.files)
+    images.write("PSTREE", None, [tree.entry(task) for task in frozen.tasks])
+    images.write("INVENTORY", None, [inventory.collect(frozen)])
+
+
+def _write_task(task: FrozenTask) -> None:
+    images = task.tree.images
+    images.write("CORE", task.pid, [task.core])
+    if not task.threads:
+        return
+    for thread in task.threads[1:]:
+        images.write("CORE", thread.tid, [thread.core])
+    images.write("IDS", task.pid, [task.ids])
+    images.write("MM", task.pid, [task.mm])
+    images.write("FS", task.pid, [task.fs])
+    images.write("FDINFO", task.ids.files_id, task.tree.registry.collect(task))
+    contents.write(task)
+
+
+def _let_go(options: DumpOptions, freezer: Freezer) -> None:
+    """The images are complete: what was asked for happens to the tree."""
+    if options.leave_stopped:
+        freezer.stop()
+    elif options.leave_running:
+        freezer.thaw()
+    else:
+        freezer.kill()

@@ -1,0 +1,126 @@
+"""A frozen tree, as resources see it during a dump: facts to read, questions to ask, messages to fill.
+
+A resource's `collect(task)` or `collect_thread(thread)` is a generator with one `yield`. Before it, cheap facts are read
+from outside and questions are put into the plan with `thread.ask`; at the `yield` the plan runs in the task; after
+it the answers are there and go into the image's messages. What cannot be saved is said with `refuse`, all of it,
+and nothing is written then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineBug, Obstacle
+from engine.images import pb
+from engine.plan.builder import Plan
+
+if TYPE_CHECKING:
+    from engine.images.directory import ImageDir
+    from engine.images.pages import PagesFile
+    from engine.kernel.freeze import Frozen
+    from engine.kernel.home import Home
+    from engine.kernel.inject import Gadgets, Injection
+    from engine.kernel.proc import DetailedMapping, ProcDir, Stat, Status
+    from engine.kernel.ptrace import Rseq, Tracee
+    from engine.options import DumpOptions
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Ref, Slot
+    from engine.resources.files.table import Registry
+    from engine.resources.memory.shared import Segment
+    from engine.stats import Timings
+
+
+class FrozenThread:
+    """One stopped thread. `core` is its message; `ask` puts calls into the plan that runs in it."""
+
+    __slots__ = ("ask", "core", "home", "rseq", "status", "task", "tid", "tracee")
+
+    task: FrozenTask
+    tid: int
+    tracee: Tracee
+    status: Status  # its own, of /proc/PID/task/TID
+    home: Home  # registers, extended state, mask
+    rseq: Rseq
+    ask: Emitter
+
+    def __init__(self, task: FrozenTask, tracee: Tracee) -> None:
+        self.task, self.tid, self.tracee = task, tracee.tid, tracee
+        self.core = pb.core_entry()
+
+    def answer(self, slot: Slot) -> int:
+        """What a call returned: negative means an errno."""
+        at = self.task.plan.slot_offset(slot)
+        return int.from_bytes(self.task.view[at : at + 8], "little", signed=True)
+
+    def read(self, place: Ref, size: int) -> bytes:
+        """Bytes that a call left in a buffer."""
+        at = self.task.plan.offset(place)
+        return bytes(self.task.view[at : at + size])
+
+    def __str__(self) -> str:
+        leader = self.tid == self.task.pid
+        return f"pid {self.tid}" if leader else f"pid {self.task.pid}, thread {self.tid}"
+
+
+class FrozenTask:
+    """One process of the tree. A zombie has a leader's `core` and `stat`, and no threads."""
+
+    def __init__(self, tree: FrozenTree, frozen: Frozen) -> None:
+        self.tree, self.frozen = tree, frozen
+        self.pid = frozen.pid
+        self.proc: ProcDir = frozen.proc
+        self.ppid = frozen.parent.pid if frozen.parent else 0
+        self.threads = [FrozenThread(self, tracee) for tracee in frozen.threads]
+        self.zombie_core = pb.core_entry()
+        self.mm, self.fs, self.ids = pb.mm_entry(), pb.fs_entry(), pb.task_kobj_ids_entry()
+        self.plan = Plan()
+        self.stat: Stat
+        self.status: Status
+        self.mappings: list[DetailedMapping] = []
+        self.injection: Injection | None = None
+
+    @property
+    def leader(self) -> FrozenThread:
+        """The thread whose tid is the pid."""
+        return self.threads[0]
+
+    @property
+    def core(self) -> pb.core_entry:
+        """The process' own message."""
+        return self.threads[0].core if self.threads else self.zombie_core
+
+    @property
+    def view(self) -> memoryview:
+        """The arena, after the plan ran."""
+        if self.injection is None or self.injection.view is None:
+            raise EngineBug(f"pid {self.pid}: answers are read before the plan ran")
+        return memoryview(self.injection.view)
+
+    def refuse(self, what: str, reason: str, remedy: str = "") -> None:
+        """An obstacle: `what` is the object within the process ("fd 9"), or empty for the process itself."""
+        subject = f"pid {self.pid}" + (f" {what}" if what else "")
+        self.tree.obstacles.append(Obstacle(subject, reason, remedy))
+
+
+class FrozenTree:
+    """All processes, parents before children, and what belongs to none of them alone."""
+
+    def __init__(self, options: DumpOptions, images: ImageDir, timings: Timings) -> None:
+        self.options, self.images, self.timings = options, images, timings
+        self.tasks: list[FrozenTask] = []
+        self.obstacles: list[Obstacle] = []
+        self.registry: Registry
+        self.segments: dict[int, Segment] = {}  # shared anonymous memory, by inode
+        self.gadgets: dict[int, Gadgets] = {}  # by pid, found before the freeze
+        self.pages: dict[int, PagesFile] = {}  # by pid, room reserved before the freeze
+        self._pages_files = 0
+
+    def new_pages_id(self) -> int:
+        """Number of a pages file that nobody has."""
+        self._pages_files += 1
+        return self._pages_files
+
+    @property
+    def alive(self) -> list[FrozenTask]:
+        """Those that are no zombies."""
+        return [task for task in self.tasks if task.threads]

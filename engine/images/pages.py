@@ -1,0 +1,99 @@
+"""Pages files: raw memory, one page after the other.
+
+Room is reserved before the tree is frozen: the file gets its blocks and our mapping of it its page tables, so that during
+the freeze there is nothing left to do but to copy, from the tasks' memory straight into the file's pages.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from engine.errors import AmberError, KernelError
+from engine.kernel import calls
+from engine.kernel._native import ffi, lib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PAGE = 4096
+TMPFS_MAGIC = 0x01021994
+PIECE = 1 << 20  # bytes that a copying thread takes at a time
+SERIAL = 1 << 20  # below this a second thread costs more than it brings
+THREADS = 2
+
+
+class PagesFile:
+    """One pages-N.img that is being written."""
+
+    __slots__ = ("_address", "_fd", "_reserved", "_used", "number", "path")
+
+    def __init__(self, number: int, path: str, estimate: int) -> None:
+        """`estimate` is the number of bytes that are probably needed; more is possible, but costs frozen time."""
+        self.number, self.path = number, path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._address = self._reserved = self._used = 0
+        self.reserve(estimate)
+
+    def reserve(self, size: int) -> None:
+        """Makes sure that the file has room for `size` bytes."""
+        size = size + PAGE - 1 & -PAGE
+        if size <= self._reserved:
+            return
+        try:
+            os.posix_fallocate(self._fd, 0, size)
+        except OSError as error:
+            remedy = "free some space, or choose another --images-dir" if error.errno == errno.ENOSPC else ""
+            raise KernelError("fallocate", error.errno or 0, f"{self.path}, {size} bytes", remedy) from None
+        self._unmap()
+        address = lib.map_file(self._fd, 0, size, 1, int(self._on_tmpfs()))
+        if address < 0:
+            raise KernelError("mmap", -address, self.path)
+        self._address, self._reserved = address, size
+
+    def copy(self, pid: int, runs: Iterable[tuple[int, int]], hidden: Iterable[tuple[int, int]] = ()) -> int:
+        """Appends the memory of a stopped task: (start, end) in order; those also in `hidden` the task itself may not
+        read, so they are taken through /proc/PID/mem. Returns the number of pages."""
+        runs = list(runs)
+        total = sum(end - start for start, end in runs)
+        self.reserve(self._used + total)
+        secret = set(hidden)
+        pieces, at = [], self._address + self._used
+        for start, end in runs:
+            if (start, end) in secret:
+                self._copy_hidden(pid, start, end - start, at)
+            else:
+                pieces += [(a, at + a - start, min(PIECE, end - a)) for a in range(start, end, PIECE)]
+            at += end - start
+        calls.copy_memory(pid, pieces, threads=THREADS if total > SERIAL else 1)
+        self._used += total
+        return total // PAGE
+
+    def close(self) -> None:
+        """Cuts the file to what was written; an empty one is removed."""
+        self._unmap()
+        os.ftruncate(self._fd, self._used)
+        os.close(self._fd)
+        if not self._used:
+            os.unlink(self.path)
+
+    def _copy_hidden(self, pid: int, start: int, length: int, at: int) -> None:
+        mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            buffer = ffi.buffer(ffi.cast("char *", at), length)
+            if os.preadv(mem, [buffer], start) != length:
+                raise AmberError(f"pid {pid}: memory at {start:#x} cannot be read")
+        finally:
+            os.close(mem)
+
+    def _unmap(self) -> None:
+        if self._address:
+            calls.syscall("munmap", self._address, self._reserved)
+            self._address = 0
+
+    def _on_tmpfs(self) -> bool:
+        """Only there do page tables made in advance pay: elsewhere they would dirty the whole file."""
+        buffer = ffi.new("long[16]")
+        calls.syscall("fstatfs", self._fd, int(ffi.cast("uint64_t", buffer)), subject=self.path)
+        return bool(buffer[0] == TMPFS_MAGIC)

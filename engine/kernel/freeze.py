@@ -1,0 +1,208 @@
+"""Freezing a tree: every thread of every process in a ptrace stop, and thawing it again.
+
+A tree changes while it is being frozen, so each list is read again until two readings agree: threads after the last
+thread was stopped, children after all threads of their parent were. A thread that runs free can only make
+relatives that one of the later readings sees.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from engine.abi import ptrace as abi
+from engine.errors import AmberError, KernelError, Obstacle, Refused
+from engine.kernel.proc import PF_KTHREAD, ProcDir, parse_children
+from engine.kernel.ptrace import Gone, Tracee
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+SEIZE_OPTIONS = abi.PTRACE_O_TRACESYSGOOD
+ESRCH, EPERM = 3, 1
+
+
+class Frozen:
+    """A process of a frozen tree. A zombie has no threads to stop, only a state to be read."""
+
+    __slots__ = ("parent", "pid", "proc", "threads")
+
+    def __init__(self, pid: int, parent: Frozen | None, proc: ProcDir) -> None:
+        self.pid, self.parent, self.proc = pid, parent, proc
+        self.threads: list[Tracee] = []
+
+    @property
+    def zombie(self) -> bool:
+        """Dead, and not yet waited for by its parent."""
+        return not self.threads
+
+
+class Freezer:
+    """A context: the tree is frozen inside it.
+
+    On the way out everything that is still held is let go; what should happen to the tasks instead is said by
+    `kill` or `leave_stopped` before.
+    """
+
+    def __init__(self, root: int, timeout: int = 10) -> None:
+        self.root, self.timeout = root, timeout
+        self.processes: list[Frozen] = []  # parents before children
+        self._seen: dict[int, Frozen] = {}
+
+    def __enter__(self) -> Freezer:
+        with Alarm(self.timeout, f"pid {self.root}: the tree could not be frozen in {self.timeout} s"):
+            try:
+                while self._pass():
+                    pass
+            except BaseException:
+                self.thaw()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thaw()
+
+    def thaw(self) -> None:
+        """Lets every thread go on from where it was."""
+        for tracee in self._tracees():
+            try:
+                tracee.detach()
+            except KernelError as error:
+                if error.errno != ESRCH:  # it was killed meanwhile
+                    raise
+        self._forget()
+
+    def kill(self) -> None:
+        """SIGKILL for every process; children first, so that no parent sees one die."""
+        for frozen in reversed(self.processes):
+            if not frozen.zombie:
+                os.kill(frozen.pid, signal.SIGKILL)
+        for frozen in reversed(self.processes):
+            for tracee in reversed(frozen.threads):
+                _await_end(tracee)
+        self._forget()
+
+    def stop(self) -> None:
+        """Lets go of the tree, but stopped by SIGSTOP."""
+        for frozen in self.processes:
+            if not frozen.zombie:
+                os.kill(frozen.pid, signal.SIGSTOP)
+        self.thaw()
+
+    def _forget(self) -> None:
+        for frozen in self.processes:
+            frozen.proc.close()
+        self.processes, self._seen = [], {}
+
+    def _tracees(self) -> Iterator[Tracee]:
+        for frozen in self.processes:
+            yield from frozen.threads
+
+    def _pass(self) -> bool:
+        """One walk over the whole tree; whether it found anybody new."""
+        before = sum(len(p.threads) or 1 for p in self.processes)
+        queue: list[tuple[int, Frozen | None]] = [(self.root, None)]
+        order: list[Frozen] = []
+        while queue:
+            pid, parent = queue.pop(0)
+            frozen = self._seen.get(pid) or self._meet(pid, parent)
+            if frozen is None:
+                continue
+            frozen.parent = parent
+            order.append(frozen)
+            queue += [(child, frozen) for child in self._children(frozen)]
+        lost = [f for f in self.processes if f not in order]
+        self.processes = order + lost
+        if lost:
+            raise AmberError(f"pid {lost[0].pid}: left the tree of pid {self.root} while it was being frozen")
+        return sum(len(p.threads) or 1 for p in self.processes) != before
+
+    def _meet(self, pid: int, parent: Frozen | None) -> Frozen | None:
+        try:
+            frozen = Frozen(pid, parent, ProcDir(pid))
+        except KernelError as error:
+            if parent is None:
+                raise AmberError(f"pid {pid}: there is no such process") from error
+            return None
+        self.processes.append(frozen)
+        self._seen[pid] = frozen
+        try:
+            self._stop_threads(frozen)
+        except Gone:
+            if parent is None:
+                raise
+        if frozen.zombie and parent is None:
+            raise Refused([Obstacle(f"pid {pid}", "it is dead and waits for its parent")])
+        return frozen
+
+    def _stop_threads(self, frozen: Frozen) -> None:
+        known: set[int] = set()
+        while new := [tid for tid in frozen.proc.tasks() if tid not in known]:
+            fresh = [t for tid in new if (t := self._seize(frozen, tid))]
+            known.update(new)
+            for tracee in fresh:
+                tracee.interrupt()
+            for tracee in fresh:
+                try:
+                    tracee.wait_frozen()
+                    frozen.threads.append(tracee)
+                except Gone:
+                    if tracee.tid == frozen.pid:
+                        raise
+        frozen.threads.sort(key=lambda t: t.tid != frozen.pid)
+
+    def _seize(self, frozen: Frozen, tid: int) -> Tracee | None:
+        tracee = Tracee(frozen.pid, tid)
+        try:
+            tracee.seize(SEIZE_OPTIONS)
+        except KernelError as error:
+            if error.errno == ESRCH or frozen.proc.stat().state in "ZX":
+                return None  # it ended before we came
+            if error.errno == EPERM:
+                _explain_denial(frozen, tid)
+            raise
+        return tracee
+
+    def _children(self, frozen: Frozen) -> list[int]:
+        if frozen.zombie:
+            return []
+        return [
+            pid for t in frozen.threads for pid in parse_children(frozen.proc.read(f"task/{t.tid}/children"))
+        ]
+
+
+class Alarm:
+    """A context that is left by AmberError after so many seconds, also from a wait for a task."""
+
+    def __init__(self, seconds: int, message: str) -> None:
+        self.seconds, self.message = seconds, message
+
+    def __enter__(self) -> None:
+        self._old = signal.signal(signal.SIGALRM, self._ring)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds, 1)
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._old)
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        raise AmberError(self.message)
+
+
+def _explain_denial(frozen: Frozen, tid: int) -> None:
+    who = f"pid {frozen.pid}" + (f", thread {tid}" if tid != frozen.pid else "")
+    if frozen.proc.stat().flags & PF_KTHREAD:
+        raise Refused([Obstacle(who, "it is a kernel thread")])
+    with frozen.proc.task(tid) as thread:
+        if tracer := thread.status().tracer_pid:
+            raise Refused([Obstacle(who, f"it is traced by pid {tracer}", "let the debugger detach from it")])
+
+
+def _await_end(tracee: Tracee) -> None:
+    try:
+        while True:
+            tracee.wait()
+    except (Gone, KernelError):
+        return

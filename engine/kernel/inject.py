@@ -1,0 +1,248 @@
+"""Running plans inside frozen tasks, and leaving no trace.
+
+The states of an injection, one way only:
+
+    STOPPED    all threads are in a ptrace stop; nothing was changed
+    GUARDED    a frame that leads home lies at the unused end of the leader's stack
+    ROOMED     an arena, shared with us, is mapped in the process (one remote mmap through a `syscall; ret` that
+               the task's own libc holds; its text is never overwritten)
+    HALTED     the plan ran in every thread that has a part in it
+    CURED      arena gone, registers, masks and stack bytes as they were
+
+At any instruction of this the engine may be killed: a thread that is let go runs to the end of the piece of code it
+is in, and from there home by `rt_sigreturn` (engine/kernel/home.py). What can stay behind is the mapping of an arena;
+`sweep` finds it at the next visit. Seccomp filters are suspended while traced; all signals but the halt signal are
+blocked; a task in group-stop stays one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.abi import mman
+from engine.abi import ptrace as abi
+from engine.abi.syscalls import NR
+from engine.errors import AmberError, Obstacle, PlanError, Refused
+from engine.kernel import calls
+from engine.kernel._native import ffi, lib
+from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
+from engine.plan import blob
+from engine.plan.builder import STACK, Plan
+from engine.plan.listing import line
+from engine.plan.ops import CONTROL, UNEXPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from engine.kernel.home import Home
+    from engine.kernel.proc import Mapping
+    from engine.plan.builder import Actor
+
+RED_ZONE = 128  # bytes below rsp that belong to the function (System V ABI, x86-64)
+U64 = (1 << 64) - 1
+SYSCALL_RET = b"\x0f\x05\xc3"
+SIGRETURNS = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")  # mov $15; syscall
+# Signals whose default is to be ignored, in the order in which we would rather use them.
+QUIET_SIGNALS = (23, 28, 17)  # SIGURG, SIGWINCH, SIGCHLD
+
+
+class Gadgets(NamedTuple):
+    """Addresses of code that the task already has: `syscall; ret`, and a call of rt_sigreturn."""
+
+    syscall: int
+    sigreturn: int
+
+
+_known: dict[tuple[int, int, int], tuple[int | None, int | None]] = {}
+
+
+def find_gadgets(pid: int, mappings: Iterable[Mapping]) -> Gadgets:
+    """Searches the executable file mappings of a task that need not be stopped; libc, which has both, first."""
+    code = [m for m in mappings if m.prot & mman.PROT_EXEC and m.inode]
+    syscall = sigreturn = None
+    for mapping in sorted(code, key=lambda m: "libc" not in m.name):
+        found = _search(pid, mapping)
+        syscall = mapping.start + found[0] if syscall is None and found[0] is not None else syscall
+        sigreturn = mapping.start + found[1] if sigreturn is None and found[1] is not None else sigreturn
+        if syscall is not None and sigreturn is not None:
+            return Gadgets(syscall, sigreturn)
+    what = "`syscall; ret`" if syscall is None else "rt_sigreturn"
+    raise Refused([Obstacle(f"pid {pid}", f"its code holds no {what} sequence to borrow", "link it with a libc")])
+
+
+def _search(pid: int, mapping: Mapping) -> tuple[int | None, int | None]:
+    key = (mapping.device, mapping.inode, mapping.offset)
+    if key not in _known:
+        size = mapping.end - mapping.start
+        buffer = ffi.new("char[]", size)
+        calls.copy_memory(pid, [(mapping.start, int(ffi.cast("uint64_t", buffer)), size)])
+        sigreturn = next((at for p in SIGRETURNS if (at := _find(buffer, size, p)) is not None), None)
+        _known[key] = (_find(buffer, size, SYSCALL_RET), sigreturn)
+    return _known[key]
+
+
+def _find(buffer: object, size: int, pattern: bytes) -> int | None:
+    at = lib.find_bytes(buffer, size, pattern, len(pattern))
+    return None if at < 0 else at
+
+
+def quiet_signal(caught: int, blocked: int, pending: int) -> int:
+    """A signal that stops a task only while it is traced: nobody catches, blocks or awaits it. 0 if there is none.
+    Arguments are masks of /proc/PID/status, bit n-1 for signal n, joined over all threads."""
+    taken = caught | blocked | pending
+    return next((s for s in QUIET_SIGNALS if not taken >> s - 1 & 1), 0)
+
+
+class Injection:
+    """One process that plans run in. `threads[0]` is the leader."""
+
+    def __init__(
+        self, threads: Sequence[Tracee], homes: dict[int, Home], gadgets: Gadgets, mappings: Sequence[Mapping]
+    ) -> None:
+        self.threads, self.homes, self.gadgets = threads, homes, gadgets
+        self.leader = threads[0]
+        self.base = 0
+        self.view: mmap.mmap | None = None
+        self._mem = os.open(f"/proc/{self.leader.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        self._scratch = self._find_scratch(mappings)
+        self._saved = b""
+        self._verify_gadgets()
+
+    def run(self, plan: Plan, actors: dict[int, Actor]) -> None:
+        """Runs each actor in the thread (tid) it is for, all at once; returns when all have halted."""
+        self._guard()
+        frames = {tid: plan.buffer(self.homes[tid].frame_size + 64) for tid in actors}
+        for tid, actor in actors.items():
+            actor.frame = frames[tid] + 0
+        self._make_room(plan.layout())
+        assert self.view is not None
+        self.view[: plan.size] = bytes(plan.encode(self.base))
+        for tid, ref in frames.items():
+            offset = plan.offset(ref)
+            _, frame = self.homes[tid].frame(self.base + offset, self.gadgets.sigreturn)
+            self.view[offset : offset + len(frame)] = frame
+        for tid, actor in actors.items():
+            self._start(self._thread(tid), plan, actor)
+        for tid in actors:
+            self._await_halt(self._thread(tid), plan)
+        for actor in actors.values():
+            raise_error(plan, actor, self.view)
+
+    def cure(self) -> None:
+        """Puts everything back. The other threads first: they stand in the arena that then goes."""
+        for thread in self.threads[1:]:
+            self._send_home(thread)
+        if self.base:
+            assert self.view is not None
+            size = len(self.view)
+            self.view.close()
+            self._remote("munmap", self.base, size)
+            self.base = 0
+        self._send_home(self.leader)
+        if self._saved:
+            os.pwrite(self._mem, self._saved, self._scratch)
+        os.close(self._mem)
+
+    def _guard(self) -> None:
+        home = self.homes[self.leader.tid]
+        self._saved = os.pread(self._mem, home.frame_size, self._scratch)
+        _, frame = home.frame(self._scratch, self.gadgets.sigreturn)
+        os.pwrite(self._mem, frame, self._scratch)
+
+    def _make_room(self, size: int) -> None:
+        prot = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
+        flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
+        self.base = self._remote("mmap", 0, size, prot, flags, U64, 0)
+        path = f"/proc/{self.leader.pid}/map_files/{self.base:x}-{self.base + size:x}"
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.view = mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
+
+    def _remote(self, name: str, *args: int) -> int:
+        """One system call in the leader, through code that is its own."""
+        registers = dict(self.homes[self.leader.tid].registers)
+        registers |= dict.fromkeys(("rdi", "rsi", "rdx", "r10", "r8", "r9"), 0)
+        registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
+        registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": self.gadgets.syscall, "rsp": self._scratch}
+        self.leader.set_registers(registers)
+        self.leader.set_signal_mask(U64)  # after the registers: were we killed between, the frame unblocks
+        self.leader.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+        self.leader.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+        result = self.leader.registers()["rax"]
+        if result > U64 - 4096:
+            number = (1 << 64) - result
+            raise PlanError(f"pid {self.leader.pid}", f"{name}{args}", number)
+        return result
+
+    def _start(self, thread: Tracee, plan: Plan, actor: Actor) -> None:
+        registers = dict(self.homes[thread.tid].registers)
+        registers |= {
+            "rip": self.base + blob.ENTER,
+            "rdi": self.base + plan.offset(actor.control),
+            "rsp": self.base + plan.offset(actor.stack) + STACK,
+            "orig_rax": U64,
+        }
+        thread.set_registers(registers)
+        thread.set_signal_mask(U64 & ~(1 << plan.halt - 1))
+        abi_cont(thread)
+
+    def _await_halt(self, thread: Tracee, plan: Plan) -> None:
+        while True:
+            stop = thread.wait()
+            if stop == (plan.halt, 0):
+                return
+            if stop.event == 0:
+                if stop.signal in (4, 7, 8, 11):
+                    raise AmberError(f"task {thread.tid}: signal {stop.signal} while our code ran in it")
+                thread.late_signals.append(stop.signal)
+            abi_cont(thread)
+
+    def _send_home(self, thread: Tracee) -> None:
+        """The mask before the registers: were we killed between, the frame would still lead home."""
+        home = self.homes[thread.tid]
+        thread.set_signal_mask(home.mask)
+        thread.set_registers(home.registers)
+
+    def _thread(self, tid: int) -> Tracee:
+        return next(t for t in self.threads if t.tid == tid)
+
+    def _verify_gadgets(self) -> None:
+        """The code was found while the task ran: it must still be there."""
+        if os.pread(self._mem, 3, self.gadgets.syscall) != SYSCALL_RET:
+            raise AmberError(f"pid {self.leader.pid}: its code moved while it was being frozen; try again")
+
+    def _find_scratch(self, mappings: Sequence[Mapping]) -> int:
+        """Room for a frame where no live data can be: the low end of [stack], which grows down from the other end,
+        else below the red zone of the leader."""
+        need = self.homes[self.leader.tid].frame_size
+        pointers = [home.registers["rsp"] for home in self.homes.values()]
+        for mapping in mappings:
+            if mapping.name == "[stack]":
+                used = min((sp for sp in pointers if mapping.start <= sp < mapping.end), default=mapping.end)
+                if used - RED_ZONE - need > mapping.start:
+                    return mapping.start
+        below = pointers[0] - RED_ZONE - need & -64
+        if any(m.start <= below and below + need < m.end and m.prot & mman.PROT_WRITE for m in mappings):
+            return below
+        raise Refused([Obstacle(f"pid {self.leader.pid}", "its stack has no room for a safety frame")])
+
+
+def abi_cont(thread: Tracee) -> None:
+    """Lets a thread run, no signal delivered."""
+    result = lib.ptrace_call(abi.PTRACE_CONT, thread.tid, 0, 0)
+    if result < 0:
+        raise Gone(thread.tid, 9)
+
+
+def raise_error(plan: Plan, actor: Actor, view: mmap.mmap) -> None:
+    """PlanError if the actor's control block, read from the arena, says that an op failed."""
+    where = plan.offset(actor.control)
+    _, _, _, error, pc, result, *_ = CONTROL.unpack_from(view, where)
+    if error:
+        op = actor.ops[pc]
+        detail = f" (returned {result:#x})" if -error == UNEXPECTED else ""
+        raise PlanError(op.why, line(plan, actor, op) + detail, -error, op.remedy)

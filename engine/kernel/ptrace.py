@@ -1,0 +1,200 @@
+"""One traced thread: ptrace(2) with PTRACE_SEIZE, never PTRACE_ATTACH.
+
+A tracee is seized and interrupted without a signal. All waiting is by tid with __WALL; what else the kernel may
+report meanwhile (a signal on its way, a group-stop) is kept apart here, so that nobody above has to think of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from typing import NamedTuple
+
+from engine.abi import ptrace as abi
+from engine.errors import AmberError, KernelError
+from engine.kernel._native import ffi, lib
+
+Registers = dict[str, int]
+
+U64 = (1 << 64) - 1
+_FIELDS = tuple(abi.USER_REGS.offsets)
+_REGS = abi.USER_REGS.struct
+_REQUESTS = {v: k for k, v in vars(abi).items() if k.startswith("PTRACE_") and k.split("_")[1] not in ("O", "EVENT")}
+_BUFFER = ffi.new("char[]", 65536)
+_STATUS = ffi.new("int *")
+_STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP SIGTSTP SIGTTIN SIGTTOU: a group-stop shows one of them
+PTRACE_GET_THREAD_AREA, PTRACE_SET_THREAD_AREA = 25, 26  # asm/ptrace-abi.h
+SYSCALL_STOP = 5 | 0x80  # SIGTRAP with PTRACE_O_TRACESYSGOOD
+
+
+class Stop(NamedTuple):
+    """Why a tracee stopped: `signal` on its way (event 0), or an event of the tracer's."""
+
+    signal: int
+    event: int
+
+    @property
+    def is_group_stop(self) -> bool:
+        """Stopped by job control, and will stay so when it is let go."""
+        return self.event == abi.PTRACE_EVENT_STOP and self.signal in _STOP_SIGNALS
+
+
+class Gone(AmberError):
+    """The task ended while it was worked on; `status` is its wait status."""
+
+    def __init__(self, tid: int, status: int) -> None:
+        self.tid, self.status = tid, status
+        how = f"by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"with status {status >> 8}"
+        super().__init__(f"task {tid}: ended {how} while it was worked on")
+
+
+class Rseq(NamedTuple):
+    """struct ptrace_rseq_configuration: where a thread's restartable-sequences area is (Linux 5.13)."""
+
+    pointer: int
+    size: int
+    signature: int
+    flags: int
+
+
+def request(number: int, tid: int, address: int = 0, data: int = 0) -> int:
+    """A raw ptrace request; KernelError names the task."""
+    result = int(lib.ptrace_call(number, tid, address & U64, data & U64))
+    if result < 0:
+        raise KernelError(_REQUESTS.get(number, "ptrace"), -result, f"task {tid}", _hint(result))
+    return result
+
+
+def _hint(result: int) -> str:
+    return "is it traced by a debugger?" if result == -errno.EPERM else ""
+
+
+class Tracee:
+    """A thread under ptrace. After `seize`, `interrupt` and `wait` it is stopped and its own."""
+
+    __slots__ = ("late_signals", "options", "pid", "stop", "tid")
+
+    def __init__(self, pid: int, tid: int) -> None:
+        self.pid, self.tid = pid, tid
+        self.stop = Stop(0, 0)
+        self.late_signals: list[int] = []  # arrived while the task was not itself; delivered at detach
+
+    def seize(self, options: int = abi.PTRACE_O_TRACESYSGOOD) -> None:
+        """PTRACE_SEIZE: traced from now on, and still running."""
+        request(abi.PTRACE_SEIZE, self.tid, 0, options)
+
+    def interrupt(self) -> None:
+        """Asks for a stop without a signal; `wait` sees it."""
+        request(abi.PTRACE_INTERRUPT, self.tid)
+
+    def wait_frozen(self) -> None:
+        """Waits for the stop that `interrupt` asked for. Signals on their way are delivered first."""
+        while (stop := self.wait()).event != abi.PTRACE_EVENT_STOP:
+            request(abi.PTRACE_CONT, self.tid, 0, stop.signal)
+
+    def wait(self) -> Stop:
+        """Waits for the next stop of this thread, whatever it is."""
+        while (result := lib.wait_task(self.tid, _STATUS, 0)) == -errno.EINTR:
+            pass
+        if result < 0:
+            raise KernelError("wait4", -result, f"task {self.tid}")
+        self.stop = decode(self.tid, _STATUS[0])
+        return self.stop
+
+    def run_to(self, signal: int, event: int = 0, how: int = abi.PTRACE_CONT) -> None:
+        """Lets the thread run until it stops with just this signal and event. SIGSTOP cannot be blocked: when it
+        comes meanwhile, it is kept for `detach`."""
+        while True:
+            request(how, self.tid)
+            stop = self.wait()
+            if stop == (signal, event):
+                return
+            if stop.event == 0 and stop.signal in (4, 7, 8, 11):
+                raise AmberError(f"task {self.tid}: signal {stop.signal} while our code ran in it")
+            if stop.event == 0 and stop.signal != signal:
+                self.late_signals.append(stop.signal)
+
+    def registers(self) -> Registers:
+        """General registers by name, `orig_rax`, `fs_base` and `gs_base` among them (NT_PRSTATUS)."""
+        self._regset(abi.PTRACE_GETREGSET, abi.NT_PRSTATUS, _REGS.size)
+        return dict(zip(_FIELDS, _REGS.unpack(ffi.buffer(_BUFFER, _REGS.size)), strict=True))
+
+    def set_registers(self, registers: Registers) -> None:
+        """The way back; every field must be there."""
+        _REGS.pack_into(ffi.buffer(_BUFFER), 0, *(registers[name] & U64 for name in _FIELDS))
+        self._regset(abi.PTRACE_SETREGSET, abi.NT_PRSTATUS, _REGS.size)
+
+    def xstate(self) -> bytes:
+        """Extended state in the uncompacted xsave layout (NT_X86_XSTATE)."""
+        size = self._regset(abi.PTRACE_GETREGSET, abi.NT_X86_XSTATE, len(ffi.buffer(_BUFFER)))
+        return bytes(ffi.buffer(_BUFFER, size))
+
+    def set_xstate(self, state: bytes) -> None:
+        """The way back; the size must be the kernel's own."""
+        ffi.memmove(_BUFFER, state, len(state))
+        self._regset(abi.PTRACE_SETREGSET, abi.NT_X86_XSTATE, len(state))
+
+    def thread_area(self, number: int) -> bytes:
+        """struct user_desc of one of the GDT's thread-local entries (arch/x86/kernel/tls.c)."""
+        request(PTRACE_GET_THREAD_AREA, self.tid, number, _address(_BUFFER))
+        return bytes(ffi.buffer(_BUFFER, 16))
+
+    def set_thread_area(self, number: int, area: bytes) -> None:
+        """The way back."""
+        ffi.memmove(_BUFFER, area, len(area))
+        request(PTRACE_SET_THREAD_AREA, self.tid, number, _address(_BUFFER))
+
+    def signal_mask(self) -> int:
+        """Blocked signals, bit n-1 for signal n (PTRACE_GETSIGMASK, Linux 3.11)."""
+        request(abi.PTRACE_GETSIGMASK, self.tid, 8, _address(_BUFFER))
+        return int.from_bytes(ffi.buffer(_BUFFER, 8), "little")
+
+    def set_signal_mask(self, mask: int) -> None:
+        """The way back."""
+        ffi.memmove(_BUFFER, mask.to_bytes(8, "little"), 8)
+        request(abi.PTRACE_SETSIGMASK, self.tid, 8, _address(_BUFFER))
+
+    def pending_signals(self, shared: bool) -> list[bytes]:
+        """Queued siginfo, 128 bytes each, of the process or of this thread (PTRACE_PEEKSIGINFO, Linux 3.10)."""
+        found: list[bytes] = []
+        flags = abi.PTRACE_PEEKSIGINFO_SHARED if shared else 0
+        while True:
+            args = ffi.new("char[]", struct.pack("<QIi", len(found), flags, 32))
+            count = request(abi.PTRACE_PEEKSIGINFO, self.tid, _address(args), _address(_BUFFER))
+            found += [bytes(ffi.buffer(_BUFFER + 128 * i, 128)) for i in range(count)]
+            if not count:
+                return found
+
+    def stop_signal(self) -> int:
+        """The signal that a group-stopped task was stopped with."""
+        return self.stop.signal
+
+    def rseq(self) -> Rseq:
+        """Where the thread's rseq area is; all zero when it never registered one."""
+        layout = abi.RSEQ_CONFIGURATION
+        request(abi.PTRACE_GET_RSEQ_CONFIGURATION, self.tid, layout.size, _address(_BUFFER))
+        return Rseq(*layout.struct.unpack(ffi.buffer(_BUFFER, layout.size))[:4])
+
+    def detach(self) -> None:
+        """Lets the task go; signals that came at a bad moment are sent on."""
+        request(abi.PTRACE_DETACH, self.tid)
+        for signal in self.late_signals:
+            lib.raw_syscall(234, self.pid, self.tid, signal, 0, 0, 0)  # tgkill
+
+    def _regset(self, number: int, kind: int, size: int) -> int:
+        result = int(lib.ptrace_regset(number, self.tid, kind, _BUFFER, size))
+        if result < 0:
+            raise KernelError(_REQUESTS[number], -result, f"task {self.tid}")
+        return result
+
+
+def decode(tid: int, status: int) -> Stop:
+    """A wait status as a stop; Gone when the task ended."""
+    if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+        raise Gone(tid, status)
+    return Stop(os.WSTOPSIG(status), status >> 16)
+
+
+def _address(buffer: object) -> int:
+    return int(ffi.cast("uint64_t", buffer))

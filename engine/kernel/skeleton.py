@@ -1,0 +1,203 @@
+"""Skeletons: from a plan to running tasks.
+
+One minimal ELF is started with the root's pid and given the arena; from then on tasks and threads spawn one another as
+the plan says. All are traced from their first instruction (CLONE_PTRACE) and die with the engine
+(PTRACE_O_EXITKILL) until the very last moment, when registers are set from outside and everybody is let go.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import signal
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.abi import mman
+from engine.abi import ptrace as abi
+from engine.abi.syscalls import NR
+from engine.errors import AmberError, KernelError
+from engine.kernel._native import ffi, lib
+from engine.kernel.inject import raise_error
+from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee, decode, request
+from engine.plan import blob
+from engine.plan.builder import STACK, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.kernel.home import Home
+    from engine.plan.builder import Actor
+
+U64 = (1 << 64) - 1
+IDLE_SYSCALL = blob.IDLE + 5  # `mov $34, %eax` is five bytes; the blob's copy in the arena has it too
+OPTIONS = abi.PTRACE_O_TRACESYSGOOD | abi.PTRACE_O_EXITKILL
+ADDRESS_END = (1 << 47) - 4096
+
+
+class Role(NamedTuple):
+    """Which task an actor becomes: its ids, and whether it stays to be finished (a zombie does not)."""
+
+    pid: int
+    tid: int
+    actor: Actor
+
+
+class Troupe:
+    """The tasks of one restore, from the first skeleton to the last detach.
+
+    A context: whoever is still held on the way out is killed.
+    """
+
+    def __init__(self, plan: Plan, base: int, roles: Sequence[Role]) -> None:
+        self.plan, self.base, self.roles = plan, base, roles
+        self.by_tid = {role.tid: role for role in roles}
+        self.tracees: dict[int, Tracee] = {}
+        self.root = roles[0].pid
+        self._memfd = os.memfd_create("amber-arena", os.MFD_CLOEXEC)
+        os.ftruncate(self._memfd, plan.size)
+        self.view = mmap.mmap(self._memfd, plan.size)
+        self.view[: plan.size] = bytes(plan.encode(base))
+        self._started = False
+
+    def __enter__(self) -> Troupe:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.kill()
+        os.close(self._memfd)
+
+    def play(self, descriptors: Sequence[int], first_number: int) -> None:
+        """Starts the root with `descriptors` at first_number, first_number + 1, …, and returns when every actor of
+        a role has halted."""
+        root = self._spawn(descriptors, first_number)
+        self._make_room(root, first_number + len(descriptors))
+        self._start(root, self.by_tid[self.root].actor)
+        waiting = set(self.by_tid)
+        while waiting:
+            tid = self._next_halt()
+            waiting.discard(tid)
+
+    def set_state(self, tid: int, home: Home) -> None:
+        """Gives a halted task its registers, extended state and signal mask."""
+        tracee = self.tracees[tid]
+        tracee.set_xstate(home.xstate)
+        tracee.set_registers(home.registers)
+        tracee.set_signal_mask(home.mask)
+
+    def remove_arena(self, pid: int) -> None:
+        """The last remote call: the process unmaps the ground it stands on."""
+        self._remote(self.tracees[pid], self.base + IDLE_SYSCALL, "munmap", self.base, self.plan.size)
+
+    def release(self) -> None:
+        """Everybody goes. Nothing but detaching happens here: it is the moment that cannot be taken back."""
+        for tracee in self.tracees.values():
+            request(abi.PTRACE_DETACH, tracee.tid)
+        self.tracees = {}
+
+    def kill(self) -> None:
+        """Ends every task that was started and waits until none is left."""
+        for tid in self.tracees:
+            try:
+                os.kill(tid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if self._started:
+            self._reap()
+
+    def _reap(self) -> None:
+        status = ffi.new("int *")
+        left = set(self.tracees) | {self.root}
+        while left:
+            result = lib.wait_task(-1, status, 0)
+            if result == -errno.ECHILD:
+                return
+            if result > 0 and (os.WIFEXITED(status[0]) or os.WIFSIGNALED(status[0])):
+                left.discard(result)
+            elif result > 0:
+                lib.ptrace_call(abi.PTRACE_CONT, result, 0, 0)
+
+    def _spawn(self, descriptors: Sequence[int], first_number: int) -> Tracee:
+        image = os.open(blob.SKELETON, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fds = [*descriptors, self._memfd]
+            result = lib.spawn_skeleton(image, self.root, ffi.new("int[]", fds), len(fds), first_number, 0)
+        finally:
+            os.close(image)
+        if result == -errno.EEXIST:
+            raise KernelError("clone3", errno.EEXIST, f"pid {self.root}", "the pid is taken; end that process first")
+        if result < 0:
+            raise KernelError("clone3", -result, f"pid {self.root}")
+        self._started = True
+        tracee = Tracee(self.root, self.root)
+        self.tracees[self.root] = tracee
+        tracee.seize(OPTIONS)
+        tracee.interrupt()
+        tracee.wait_frozen()
+        return tracee
+
+    def _make_room(self, root: Tracee, memfd: int) -> None:
+        entry = blob.SKELETON_CODE + IDLE_SYSCALL
+        prot = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
+        flags = mman.MAP_SHARED | mman.MAP_FIXED_NOREPLACE
+        self._remote(root, entry, "mmap", self.base, self.plan.size, prot, flags, memfd, 0)
+        self._remote(root, entry, "close", memfd)
+        end = self.base + self.plan.size
+        for start, length in ((0, self.base), (end, ADDRESS_END - end)):  # the ELF, its stack, its vdso
+            self._remote(root, self.base + IDLE_SYSCALL, "munmap", start, length)
+
+    def _remote(self, tracee: Tracee, at: int, name: str, *args: int) -> int:
+        registers = tracee.registers()
+        registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
+        registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": at}
+        tracee.set_registers(registers)
+        tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+        tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+        result = tracee.registers()["rax"]
+        if result > U64 - 4096:
+            raise KernelError(name, (1 << 64) - result, f"task {tracee.tid}, while the interpreter moved")
+        return result
+
+    def _start(self, root: Tracee, actor: Actor) -> None:
+        registers = root.registers()
+        registers |= {
+            "rip": self.base + blob.ENTER,
+            "rdi": self.base + self.plan.offset(actor.control),
+            "rsp": self.base + self.plan.offset(actor.stack) + STACK,
+            "orig_rax": U64,
+        }
+        root.set_registers(registers)
+        root.set_signal_mask(U64 & ~(1 << self.plan.halt - 1))
+        request(abi.PTRACE_CONT, root.tid)
+
+    def _next_halt(self) -> int:
+        """Waits until one more task has halted; welcomes those that are born meanwhile."""
+        status = ffi.new("int *")
+        while True:
+            result = lib.wait_task(-1, status, 0)
+            if result == -errno.EINTR:
+                continue
+            if result < 0:
+                raise AmberError("all tasks of the restore are gone")
+            role = self.by_tid.get(result)
+            if role is None:
+                continue  # a zombie to be, or somebody else's child
+            if role.tid not in self.tracees:
+                self.tracees[role.tid] = Tracee(role.pid, role.tid)
+            if self._has_halted(role, status[0]):
+                return role.tid
+
+    def _has_halted(self, role: Role, status: int) -> bool:
+        try:
+            stop = decode(role.tid, status)
+        except Gone:
+            raise_error(self.plan, role.actor, self.view)
+            raise
+        if stop == (self.plan.halt, 0):
+            raise_error(self.plan, role.actor, self.view)
+            return True
+        if stop.event == 0 and stop.signal in (4, 5, 7, 8, 11, 31):
+            raise AmberError(f"{role.actor.name}: signal {stop.signal} in the interpreter")
+        request(abi.PTRACE_CONT, role.tid)
+        return False

@@ -1,0 +1,159 @@
+"""The graph of a tree's steps, and the one order in which they run.
+
+Every resource contributes *steps*: a few ops for one actor, at one stage of that actor's life, with `needs` edges to
+steps of the same or another actor. The whole tree is sorted once. Each actor runs its own steps in that total order,
+so an edge between two actors, turned into POST and WAIT, can never close a circle of waiting: there is no deadlock by
+construction. `Milestone` is a node with many steps before it and many after it, one futex word for all.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from engine.errors import EngineBug
+from engine.plan.builder import Emitter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.plan.builder import Actor, Plan
+    from engine.plan.ops import Op, Ref
+
+
+class Step(Emitter):
+    """A few ops of one actor that stay together."""
+
+    __slots__ = ("needs", "number", "reaches", "stage")
+
+    def __init__(self, graph: Graph, actor: Actor, why: str, stage: int, needs: Iterable[Node]) -> None:
+        ops: list[Op] = []
+        super().__init__(graph.plan, actor, ops, why)
+        self.stage, self.number = stage, 0
+        self.needs = list(needs)
+        self.reaches: list[Milestone] = []
+
+
+    def __enter__(self) -> Step:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Only groups the lines that fill the step."""
+
+
+class Milestone:
+    """Passed when every step that reaches it is done."""
+
+    __slots__ = ("name", "number", "steps", "word")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.number, self.steps = name, 0, 0
+        self.word: Ref | None = None
+
+
+Node = Step | Milestone
+
+
+class Graph:
+    """All steps of a tree."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.nodes: list[Node] = []
+
+    def step(self, actor: Actor, why: str, stage: int, needs: Iterable[Node] = ()) -> Step:
+        """A new step. Within an actor a lower stage always comes first."""
+        step = Step(self, actor, why, stage, needs)
+        self._add(step)
+        return step
+
+    def milestone(self, name: str) -> Milestone:
+        """A new meeting point; steps reach it by `step.reaches.append(it)`."""
+        milestone = Milestone(name)
+        self._add(milestone)
+        return milestone
+
+    def order(self) -> list[Step]:
+        """Sorts the tree, gives every actor its ops, with POST and WAIT where actors meet."""
+        steps = [node for node in self._sorted() if isinstance(node, Step)]
+        for milestone in self.nodes:
+            if isinstance(milestone, Milestone):
+                milestone.steps = sum(milestone in s.reaches for s in steps if s.reaches)
+        waited = {id(n) for s in steps for n in s.needs if isinstance(n, Milestone) or n.actor is not s.actor}
+        words: dict[int, Ref] = {}
+        for step in steps:
+            self._append(step, waited, words)
+        return steps
+
+    def _append(self, step: Step, waited: set[int], words: dict[int, Ref]) -> None:
+        actor, emit = step.actor, step.actor.emit(step.why)
+        for need in step.needs:
+            if isinstance(need, Milestone):
+                if need.steps:
+                    emit.wait(self._word(need, words), need.steps)
+            elif need.actor is not actor:
+                emit.wait(self._word(need, words), 1)
+        actor.ops += step.ops
+        if id(step) in waited:
+            emit.post(self._word(step, words))
+        for milestone in step.reaches:
+            if id(milestone) in waited:
+                emit.post(self._word(milestone, words))
+
+    def _word(self, node: Node, words: dict[int, Ref]) -> Ref:
+        if id(node) not in words:
+            words[id(node)] = self.plan.buffer(4)
+        return words[id(node)]
+
+    def _add(self, node: Node) -> None:
+        node.number = len(self.nodes)
+        self.nodes.append(node)
+
+    def _sorted(self) -> list[Node]:
+        after: list[list[int]] = [[] for _ in self.nodes]
+        missing = [0] * len(self.nodes)
+        for before, then in self._edges(after, missing):
+            after[before].append(then)
+            missing[then] += 1
+        ready = [(self._rank(i), i) for i in range(len(missing)) if not missing[i]]
+        heapq.heapify(ready)
+        order: list[Node] = []
+        while ready:
+            _, i = heapq.heappop(ready)
+            if i < len(self.nodes):
+                order.append(self.nodes[i])
+            for then in after[i]:
+                missing[then] -= 1
+                if not missing[then]:
+                    heapq.heappush(ready, (self._rank(then), then))
+        if len(order) < len(self.nodes):
+            stuck = [n for n in self.nodes if missing[n.number]]
+            raise EngineBug("the steps of the plan need each other: " + ", ".join(map(_name, stuck[:6])))
+        return order
+
+    def _rank(self, i: int) -> tuple[int, int]:
+        node = self.nodes[i] if i < len(self.nodes) else None
+        return (node.stage if isinstance(node, Step) else -1, i)
+
+    def _edges(self, after: list[list[int]], missing: list[int]) -> list[tuple[int, int]]:
+        """Explicit needs, and the stages: a gate (a number past the nodes) between each two of an actor."""
+        edges = [(need.number, n.number) for n in self.nodes if isinstance(n, Step) for need in n.needs]
+        edges += [(n.number, m.number) for n in self.nodes if isinstance(n, Step) for m in n.reaches]
+        actors: dict[int, dict[int, list[int]]] = {}
+        for node in self.nodes:
+            if isinstance(node, Step):
+                actors.setdefault(node.actor.index, {}).setdefault(node.stage, []).append(node.number)
+        for stages in actors.values():
+            gate = -1
+            for stage in sorted(stages):
+                if gate >= 0:
+                    edges += [(gate, i) for i in stages[stage]]
+                gate = len(after)
+                after.append([])
+                missing.append(0)
+                edges += [(i, gate) for i in stages[stage]]
+        return edges
+
+
+def _name(node: Node) -> str:
+    return node.name if isinstance(node, Milestone) else node.why

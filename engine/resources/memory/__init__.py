@@ -1,0 +1,1 @@
+"""The address space: mappings, their contents, and struct mm."""

@@ -1,0 +1,145 @@
+"""Mappings: /proc/PID/smaps <-> vma_entry <-> mmap(2).
+
+A mapping is made writable first, whatever it will be, and gets its final protection and advice in `settle`, when its
+contents are in place (contents.py). File mappings refer to files.img by id; shared anonymous memory is a memfd
+there (shared.py); the vdso and its data are the running kernel's own (vdso.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.abi import mman
+from engine.images import pb
+from engine.resources import stages
+from engine.resources.memory import shared, vdso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.frozen import FrozenTask
+    from engine.kernel.proc import Mapping
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Value
+    from engine.rebuild import NewTask
+
+# vma_entry.status (image-files.md, section 3)
+REGULAR, VSYSCALL, VDSO, HEAP = 1, 4, 8, 32
+FILE_PRIVATE, FILE_SHARED, ANON_SHARED, ANON_PRIVATE = 64, 128, 256, 512
+VVAR, MEMFD = 4096, 16384
+KNOWN = REGULAR | 2 | VSYSCALL | VDSO | HEAP | FILE_PRIVATE | FILE_SHARED | ANON_PRIVATE | VVAR | MEMFD
+
+_STATUS = {"[vdso]": REGULAR | VDSO, "[vvar]": REGULAR | VVAR, "[vvar_vclock]": REGULAR | VVAR,
+           "[vsyscall]": VSYSCALL, "[heap]": REGULAR | HEAP}  # fmt: skip
+
+# VmFlags of smaps that a mapping is made with, and those that are advice given afterwards (madvise(2)).
+_FLAGS = {"gd": mman.MAP_GROWSDOWN, "lo": mman.MAP_LOCKED, "nr": mman.MAP_NORESERVE}
+_ADVICE = {"sr": 2, "rr": 1, "dc": 10, "dd": 16, "mg": 12, "hg": 14, "nh": 15, "wf": 18}
+_REFUSED = {"io": "device memory", "pf": "device memory", "ht": "huge pages of hugetlbfs", "ss": "a shadow stack",
+            "dp": "droppable memory", "sl": "sealed memory", "um": "registered with a userfaultfd",
+            "uw": "write-protected by a userfaultfd"}  # fmt: skip
+O_RDONLY, O_RDWR = 0, 2
+
+
+def collect(task: FrozenTask) -> None:
+    """Every mapping as a vma_entry; what cannot be made again is refused."""
+    for detailed in task.mappings:
+        mapping, flags = detailed.mapping, detailed.flags
+        reason = next((text for flag, text in _REFUSED.items() if flag in flags), None)
+        if reason and not mapping.name.startswith(("[vvar", "[vdso")):
+            task.refuse(_name(mapping), f"{reason} is not supported")
+        task.mm.vmas.append(_entry(task, mapping, flags))
+
+
+def _name(mapping: Mapping) -> str:
+    return f"mapping {mapping.start:x}-{mapping.end:x}"
+
+
+def _entry(task: FrozenTask, mapping: Mapping, vm_flags: frozenset[str]) -> pb.vma_entry:
+    flags = mman.MAP_SHARED if mapping.shared else mman.MAP_PRIVATE
+    flags |= sum(bit for name, bit in _FLAGS.items() if name in vm_flags)
+    entry = pb.vma_entry(
+        start=mapping.start, end=mapping.end, pgoff=mapping.offset, shmid=0, fd=-1, flags=flags,
+        prot=mapping.prot, status=_STATUS.get(mapping.name, REGULAR),
+    )  # fmt: skip
+    if advice := sum(1 << number for name, number in _ADVICE.items() if name in vm_flags):
+        entry.madv = advice
+    if mapping.inode == 0 or mapping.name in _STATUS:
+        entry.status |= ANON_PRIVATE
+        entry.flags |= mman.MAP_ANONYMOUS
+        entry.pgoff = 0
+    elif mapping.shared and shared.is_anonymous(mapping):
+        entry.status |= FILE_SHARED | MEMFD
+        entry.shmid = shared.collect(task, mapping)
+        entry.fdflags = O_RDWR
+    else:
+        entry.status |= FILE_SHARED if mapping.shared else FILE_PRIVATE
+        # "may be made writable": the file was opened for writing too
+        entry.fdflags = O_RDWR if mapping.shared and "mw" in vm_flags else O_RDONLY
+        link = f"map_files/{mapping.start:x}-{mapping.end:x}"
+        entry.shmid = task.tree.registry.path_id(task, link, entry.fdflags, _name(mapping))
+    return entry
+
+
+class Area(NamedTuple):
+    """A stretch of address space."""
+
+    start: int
+    end: int
+
+
+def areas(task: NewTask) -> list[Area]:
+    """Where a task will have mappings: the interpreter must be elsewhere."""
+    return [Area(v.start, v.end) for v in task.mm.vmas if not v.status & VSYSCALL]
+
+
+def restore(task: NewTask) -> None:
+    """mmap now, mprotect and madvise when the contents are there."""
+    with task.step(stages.MAP, "mappings") as step:
+        opened: dict[tuple[int, int], Value] = {}
+        for vma in task.mm.vmas:
+            if vma.status & (VDSO | VVAR | VSYSCALL):
+                continue
+            step.why = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
+            _map(task, vma, step, opened)
+        for fd in opened.values():
+            step.call("close", fd)
+        vdso.restore(task, step)
+    with task.step(stages.SETTLE, "mappings") as step:
+        for vma in task.mm.vmas:
+            step.why = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
+            _settle(vma, step)
+
+
+def _map(task: NewTask, vma: pb.vma_entry, step: Emitter, opened: dict[tuple[int, int], Value]) -> None:
+    fd: Value = -1
+    if vma.status & (FILE_PRIVATE | FILE_SHARED):
+        key = (vma.shmid, vma.fdflags)
+        if key not in opened:
+            opened[key] = task.tree.opener.open_for_mapping(task, vma.shmid, vma.fdflags, step)
+        fd = opened[key]
+    flags = vma.flags & ~(mman.MAP_LOCKED | mman.MAP_FIXED) | mman.MAP_FIXED_NOREPLACE
+    prot = vma.prot | (0 if is_shared(vma) else mman.PROT_WRITE)
+    length = vma.end - vma.start
+    step.call("mmap", vma.start, length, prot, flags, fd, vma.pgoff, expect=vma.start)
+
+
+def _settle(vma: pb.vma_entry, step: Emitter) -> None:
+    length = vma.end - vma.start
+    if vma.status & (VDSO | VVAR | VSYSCALL):
+        return
+    if not is_shared(vma) and not vma.prot & mman.PROT_WRITE:
+        step.call("mprotect", vma.start, length, vma.prot)
+    if vma.flags & mman.MAP_LOCKED:
+        step.call("mlock", vma.start, length)
+    for advice in _bits(vma.madv):
+        step.call("madvise", vma.start, length, advice)
+
+
+def is_shared(vma: pb.vma_entry) -> bool:
+    """Whether writes are seen by others: its contents then are not the mapping's own."""
+    return bool(vma.flags & mman.MAP_SHARED)
+
+
+def _bits(mask: int) -> Iterator[int]:
+    return (n for n in range(64) if mask >> n & 1)

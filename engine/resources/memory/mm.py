@@ -1,0 +1,55 @@
+"""struct mm: where code, data, heap, stack, arguments and environment lie, the auxiliary vector, and the executable.
+
+Set at once by prctl(PR_SET_MM, PR_SET_MM_MAP) (Linux 3.18), which also works without CAP_SYS_RESOURCE. The executable
+can be changed only when no mapping of the old one is left, so this comes after all mappings.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from engine.abi.prctl import PR_GET_DUMPABLE, PR_GET_THP_DISABLE, PR_SET_MM, PR_SET_MM_MAP, PRCTL_MM_MAP
+from engine.resources import stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.frozen import FrozenTask
+    from engine.rebuild import NewTask
+
+# PRCTL_MM_MAP's fields in order, and where stat and mm_entry keep them
+_STAT = ("startcode", "endcode", "start_data", "end_data", "start_brk", None, "startstack",
+         "arg_start", "arg_end", "env_start", "env_end")  # fmt: skip
+_ENTRY = ("mm_start_code", "mm_end_code", "mm_start_data", "mm_end_data", "mm_start_brk", "mm_brk",
+          "mm_start_stack", "mm_arg_start", "mm_arg_end", "mm_env_start", "mm_env_end")  # fmt: skip
+
+
+def collect(task: FrozenTask) -> Iterator[None]:
+    """Most of it is in /proc/PID/stat; the end of the heap only the task itself can tell."""
+    for field, source in zip(_ENTRY, _STAT, strict=True):
+        setattr(task.mm, field, getattr(task.stat, source) if source else 0)
+    for key, value in task.proc.auxv():
+        task.mm.mm_saved_auxv.extend((key, value))
+    task.mm.exe_file_id = task.tree.registry.path_id(task, "exe", os.O_RDONLY, "its executable")
+    ask = task.leader.ask
+    brk = ask.attempt("brk", 0)
+    dumpable = ask.attempt("prctl", PR_GET_DUMPABLE)
+    thp = ask.attempt("prctl", PR_GET_THP_DISABLE, 0, 0, 0, 0)
+    yield
+    task.mm.mm_brk = task.leader.answer(brk)
+    task.mm.dumpable = task.leader.answer(dumpable)
+    task.mm.thp_disabled = task.leader.answer(thp) == 1
+
+
+def restore(task: NewTask) -> None:
+    """The whole of struct prctl_mm_map in one call."""
+    mm = task.mm
+    auxv = b"".join(word.to_bytes(8, "little") for word in mm.mm_saved_auxv)
+    with task.step(stages.SETTLE, "struct mm") as step:
+        exe = task.tree.opener.open_path(task, mm.exe_file_id, os.O_RDONLY, step)
+        numbers = [getattr(mm, field) for field in _ENTRY]
+        layout = step.pack("11QQII", *numbers, step.data(auxv), len(auxv), 0)
+        step.store(layout + PRCTL_MM_MAP.offsets["exe_fd"], exe, 4)
+        step.call("prctl", PR_SET_MM, PR_SET_MM_MAP, layout, PRCTL_MM_MAP.size, 0)
+        step.call("close", exe)

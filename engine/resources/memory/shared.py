@@ -1,0 +1,155 @@
+"""Shared anonymous memory: one segment for all that map it.
+
+To the kernel it is an unlinked file of its own tmpfs, and so it is saved: a memfd_inode_entry, its contents as
+pagemap-shmem-ID, and each mapping of it a mapping of that memfd. The contents are read through /proc/PID/map_files,
+so pages that no task has in its page tables just now are saved too.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.abi import mman
+from engine.errors import ImageError
+from engine.images import pb
+from engine.resources.files.table import no_owner
+
+if TYPE_CHECKING:
+    from engine.frozen import FrozenTask, FrozenTree
+    from engine.kernel.proc import Mapping
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Slot
+    from engine.rebuild import NewTree
+
+PAGE = 4096
+PE_PRESENT = 4
+ZERO_FILE = "/dev/zero (deleted)"
+O_RDWR = 2
+
+
+def is_anonymous(mapping: Mapping) -> bool:
+    """Made by mmap(MAP_SHARED | MAP_ANONYMOUS): the name is the kernel's (mm/shmem.c, shmem_zero_setup)."""
+    return mapping.name == ZERO_FILE
+
+
+class Segment(NamedTuple):
+    """A segment that was met: where it can be opened, and its messages."""
+
+    link: str  # of one mapping of it
+    inode: pb.memfd_inode_entry
+    file: pb.file_entry
+
+
+def collect(task: FrozenTask, mapping: Mapping) -> int:
+    """The file id that stands for the segment."""
+    segments: dict[int, Segment] = task.tree.segments
+    if mapping.inode not in segments:
+        link = f"/proc/{task.pid}/map_files/{mapping.start:x}-{mapping.end:x}"
+        segments[mapping.inode] = _segment(task.tree, link)
+    return segments[mapping.inode].file.id
+
+
+def _segment(tree: FrozenTree, link: str) -> Segment:
+    facts, number = os.stat(link), len(tree.segments) + 1
+    inode = pb.memfd_inode_entry(
+        name="", uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=facts.st_ino & 0x7FFFFFFF,
+        seals=0, inode_id=number, mode=facts.st_mode & 0o7777,
+    )  # fmt: skip
+    ident = tree.registry.new_id()
+    memfd = pb.memfd_file_entry(id=ident, flags=O_RDWR, pos=0, fown=no_owner(), inode_id=number)
+    file = pb.file_entry(type=pb.fd_types.MEMFD, id=ident, memfd=memfd)
+    tree.registry.files.append(file)
+    return Segment(link, inode, file)
+
+
+def write(tree: FrozenTree) -> None:
+    """memfd.img, and the contents of each segment."""
+    segments = list(tree.segments.values())
+    if segments:
+        tree.images.write("MEMFD_INODE", None, [segment.inode for segment in segments])
+    for segment in segments:
+        _write_contents(tree, segment)
+
+
+def _write_contents(tree: FrozenTree, segment: Segment) -> None:
+    source = os.open(segment.link, os.O_RDONLY | os.O_CLOEXEC)
+    pages_id = tree.new_pages_id()
+    messages: list[pb.pagemap_head | pb.pagemap_entry] = [pb.pagemap_head(pages_id=pages_id)]
+    target = os.open(tree.images.path(f"pages-{pages_id}.img"), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        for start, end in _extents(source, segment.inode.size):
+            count = (end - start) // PAGE
+            messages.append(
+                pb.pagemap_entry(vaddr=start, compat_nr_pages=count, nr_pages=count, flags=PE_PRESENT)
+            )
+            _copy(source, start, end - start, target)
+            tree.timings.add("shpages_written", count)
+    finally:
+        os.close(source)
+        os.close(target)
+    tree.images.write("SHMEM_PAGEMAP", segment.inode.shmid, messages)
+
+
+def _extents(fd: int, size: int) -> list[tuple[int, int]]:
+    """Stretches of the file that hold data, whole pages."""
+    found, at = [], 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:  # ENXIO: a hole up to the end
+            break
+        at = os.lseek(fd, start, os.SEEK_HOLE)
+        found.append((start & -PAGE, at + PAGE - 1 & -PAGE))
+    return found
+
+
+def _copy(source: int, offset: int, length: int, target: int) -> None:
+    while length:
+        done = os.sendfile(target, source, offset, length)
+        if not done:
+            os.ftruncate(target, os.lseek(target, length, os.SEEK_CUR))  # a partial last page: zeros
+            return
+        offset, length = offset + done, length - done
+
+
+class Source(NamedTuple):
+    """What a memfd is made from."""
+
+    inode: pb.memfd_inode_entry
+    pages_id: int
+    pieces: list[tuple[int, int, int]]  # offset in the memfd, length, offset in the pages file
+
+
+def load(tree: NewTree, inode_id: int) -> Source:
+    """Finds a segment's inode and its pages; ImageError when one is missing."""
+    inode = next((i for i in tree.images.read("MEMFD_INODE") if i.inode_id == inode_id), None)
+    if inode is None:
+        raise ImageError(f"memfd.img: inode {inode_id} is missing; files.img refers to it")
+    messages = tree.images.read("SHMEM_PAGEMAP", inode.shmid)
+    pieces, offset = [], 0
+    for entry in messages[1:]:
+        length = (entry.nr_pages or entry.compat_nr_pages) * PAGE
+        if entry.HasField("flags") and not entry.flags & PE_PRESENT:
+            continue
+        pieces.append((entry.vaddr, length, offset))
+        offset += length
+    return Source(inode, messages[0].pages_id if messages else 0, pieces)
+
+
+def open_segment(tree: NewTree, inode_id: int, step: Emitter) -> Slot:
+    """Makes the memfd and fills it; the slot holds its descriptor."""
+    source = load(tree, inode_id)
+    fd = step.call("memfd_create", step.text(source.inode.name), mman.MFD_CLOEXEC)
+    step.call("ftruncate", fd, source.inode.size)
+    if not source.pieces:
+        return fd
+    path = tree.images.path(f"pages-{source.pages_id}.img")
+    pages = step.call("open", step.text(path), os.O_RDONLY | os.O_CLOEXEC)
+    for target, length, offset in source.pieces:
+        length = min(length, source.inode.size - target)
+        base = step.call("mmap", 0, length, mman.PROT_READ | mman.PROT_WRITE, mman.MAP_SHARED, fd, target)
+        step.full_io("pread64", pages, base, length, offset)
+        step.call("munmap", base, length)
+    step.call("close", pages)
+    return fd

@@ -1,0 +1,1 @@
+"""What a task is, apart from its memory and files."""

@@ -1,0 +1,154 @@
+"""Registers, extended state and signal mask: what a thread computes with.
+
+Read from outside while the thread is stopped, and set from outside when its skeleton has halted.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from engine.abi import xsave
+from engine.errors import Obstacle, Refused
+from engine.images import pb
+from engine.kernel._native import ffi, lib
+from engine.kernel.home import Home, restarted
+
+if TYPE_CHECKING:
+    from engine.frozen import FrozenThread
+    from engine.kernel.ptrace import Registers, Tracee
+    from engine.rebuild import NewThread
+
+# user_x86_regs_entry's field -> name in struct user_regs_struct
+_REGISTERS = {
+    "r15": "r15", "r14": "r14", "r13": "r13", "r12": "r12", "bp": "rbp", "bx": "rbx", "r11": "r11",
+    "r10": "r10", "r9": "r9", "r8": "r8", "ax": "rax", "cx": "rcx", "dx": "rdx", "si": "rsi", "di": "rdi",
+    "orig_ax": "orig_rax", "ip": "rip", "cs": "cs", "flags": "eflags", "sp": "rsp", "ss": "ss",
+    "fs_base": "fs_base", "gs_base": "gs_base", "ds": "ds", "es": "es", "fs": "fs", "gs": "gs",
+}  # fmt: skip
+USER_CS = 0x33
+GDT_TLS = (12, 13, 14)  # GDT_ENTRY_TLS_MIN and the two behind it (asm/segment.h, 64-bit)
+# struct user_desc (asm/ldt.h), as user_desc_t names its bits
+_DESCRIPTOR_BITS = ("seg_32bit", "contents_l", "contents_h", "read_exec_only", "limit_in_pages",
+                    "seg_not_present", "usable")  # fmt: skip
+
+_FXSAVE = struct.Struct("<HHHHQQII32I64I")  # cwd swd twd fop rip rdp mxcsr mxcsr_mask st_space xmm_space
+PADDING_WORDS = 24  # the rest of the 512-byte legacy area
+
+# user_x86_xsave_entry's field -> (component of XCR0, struct code of its words)
+_COMPONENTS = {
+    "ymmh_space": (xsave.XFEATURE_YMM, "I"), "bndreg_state": (xsave.XFEATURE_BNDREGS, "Q"),
+    "bndcsr_state": (xsave.XFEATURE_BNDCSR, "Q"), "opmask_reg": (xsave.XFEATURE_OPMASK, "Q"),
+    "zmm_upper": (xsave.XFEATURE_ZMM_HI256, "Q"), "hi16_zmm": (xsave.XFEATURE_HI16_ZMM, "Q"),
+    "pkru": (xsave.XFEATURE_PKRU, "I"),
+}  # fmt: skip
+_SAVED = sum(1 << bit for bit, _ in _COMPONENTS.values()) | 0b11
+
+
+def collect_thread(thread: FrozenThread) -> None:
+    """From the home that was saved when the thread stopped; an interrupted call is made to be made again."""
+    home, core = thread.home, thread.core
+    core.mtype = pb.core_entry.X86_64
+    registers = restarted(home.registers)
+    if registers["cs"] != USER_CS:
+        thread.task.refuse(_which(thread), "it is a 32-bit task, which is not supported")
+    info = core.thread_info
+    info.clear_tid_addr = 0
+    for field, name in _REGISTERS.items():
+        setattr(info.gpregs, field, registers[name])
+    info.gpregs.mode = pb.user_x86_regs_mode.NATIVE
+    _collect_extended(thread, info.fpregs)
+    _collect_tls(thread)
+    if thread.tid == thread.task.pid:
+        core.tc.blk_sigset = home.mask
+    core.thread_core.blk_sigset = home.mask
+
+
+def _which(thread: FrozenThread) -> str:
+    return "" if thread.tid == thread.task.pid else f"thread {thread.tid}"
+
+
+def _collect_extended(thread: FrozenThread, fpregs: pb.user_x86_fpregs_entry) -> None:
+    state = thread.home.xstate
+    numbers = _FXSAVE.unpack_from(state)
+    for field, value in zip(("cwd", "swd", "twd", "fop", "rip", "rdp", "mxcsr", "mxcsr_mask"), numbers, strict=False):
+        setattr(fpregs, field, value)
+    fpregs.st_space.extend(numbers[8:40])
+    fpregs.xmm_space.extend(numbers[40:])
+    fpregs.padding.extend([0] * PADDING_WORDS)
+    if len(state) <= xsave.XSAVE_COMPONENTS_OFFSET:
+        return
+    (features,) = struct.unpack_from("<Q", state, xsave.XSAVE_HEADER_OFFSET)
+    if features & ~_SAVED:
+        thread.task.refuse(_which(thread), f"extended state components {features & ~_SAVED:#x} are not supported")
+    fpregs.xsave.xstate_bv = features
+    enabled = int.from_bytes(state[xsave.XSTATE_XCR0_OFFSET : xsave.XSTATE_XCR0_OFFSET + 8], "little")
+    for field, (bit, code) in _COMPONENTS.items():
+        if enabled >> bit & 1:
+            offset, size = _place(bit)
+            words = struct.unpack_from(f"<{size // struct.calcsize(code)}{code}", state, offset)
+            getattr(fpregs.xsave, field).extend(words)
+
+
+def _collect_tls(thread: FrozenThread) -> None:
+    """The thread-local entries of the GDT; 64-bit programs leave them empty."""
+    for number in GDT_TLS:
+        _, base, limit, flags = struct.unpack("<4I", thread.tracee.thread_area(number))
+        values = {name: bool(flags >> bit & 1) for bit, name in enumerate(_DESCRIPTOR_BITS)}
+        entry = pb.user_desc_t(entry_number=number, base_addr=base, limit=limit, **values)
+        thread.core.thread_info.tls.append(entry)
+
+
+def set_tls(thread: NewThread, tracee: Tracee) -> None:
+    """Sets the entries that are in use."""
+    for entry in thread.core.thread_info.tls:
+        if entry.base_addr or entry.limit:
+            flags = sum(getattr(entry, name) << bit for bit, name in enumerate(_DESCRIPTOR_BITS))
+            area = struct.pack("<4I", entry.entry_number, entry.base_addr, entry.limit, flags)
+            tracee.set_thread_area(entry.entry_number, area)
+
+
+def home_of(thread: NewThread, template: bytes) -> Home:
+    """What a restored thread is given at last. `template` is the extended state of a fresh task here: it knows the
+    sizes and features of this machine."""
+    core = thread.core
+    registers: Registers = {
+        name: getattr(core.thread_info.gpregs, field) for field, name in _REGISTERS.items()
+    }
+    mask = core.tc.blk_sigset if thread.is_leader else core.thread_core.blk_sigset
+    return Home(registers, _extended(thread, template), mask)
+
+
+def _extended(thread: NewThread, template: bytes) -> bytes:
+    fpregs, state = thread.core.thread_info.fpregs, bytearray(template)
+    head = (fpregs.cwd, fpregs.swd, fpregs.twd, fpregs.fop, fpregs.rip, fpregs.rdp, fpregs.mxcsr, fpregs.mxcsr_mask)
+    _FXSAVE.pack_into(state, 0, *head, *fpregs.st_space, *fpregs.xmm_space)
+    features = 0b11
+    if fpregs.HasField("xsave"):
+        features = fpregs.xsave.xstate_bv | features
+        _fill_components(thread, fpregs.xsave, state)
+    struct.pack_into("<Q", state, xsave.XSAVE_HEADER_OFFSET, features)
+    return bytes(state)
+
+
+def _fill_components(thread: NewThread, image: pb.user_x86_xsave_entry, state: bytearray) -> None:
+    enabled = int.from_bytes(state[xsave.XSTATE_XCR0_OFFSET : xsave.XSTATE_XCR0_OFFSET + 8], "little")
+    if missing := image.xstate_bv & ~enabled & ~0b11:
+        reason = f"it uses extended state components {missing:#x}, which this processor lacks"
+        raise Refused([Obstacle(str(thread), reason)])
+    for field, (bit, code) in _COMPONENTS.items():
+        words = getattr(image, field)
+        if words and enabled >> bit & 1:
+            struct.pack_into(f"<{len(words)}{code}", state, _place(bit)[0], *words)
+
+
+def _place(bit: int) -> tuple[int, int]:
+    """(offset, size) of a component in the uncompacted layout; processors differ (CPUID leaf 0xd)."""
+    if bit not in _places:
+        out = ffi.new("unsigned[4]")
+        lib.cpuid(0xD, bit, out)
+        _places[bit] = (out[1], out[0])
+    return _places[bit]
+
+
+_places: dict[int, tuple[int, int]] = {}

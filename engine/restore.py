@@ -1,0 +1,95 @@
+"""The restore, as a story: read, plan, run, finish.
+
+If anything fails before the last step, nothing is left behind: every task dies with the engine until it is released.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from typing import TYPE_CHECKING
+
+from engine import resources
+from engine.images.directory import ImageDir
+from engine.kernel.skeleton import Role, Troupe
+from engine.options import RestoreResult
+from engine.plan.listing import listing
+from engine.plan.place import find_hole
+from engine.rebuild import STOPPED, NewTask, NewTree
+from engine.resources import inventory, stages
+from engine.resources.files.table import Opener
+from engine.resources.memory import mappings
+from engine.resources.task import state, tree
+from engine.stats import Timings
+
+if TYPE_CHECKING:
+    from engine.options import RestoreOptions
+
+HALT = signal.SIGURG
+
+
+def restore(options: RestoreOptions) -> RestoreResult:
+    """Brings the tree of `options.images_dir` back to life.
+
+    Raises ImageError, Refused or another AmberError; then no task of it exists.
+    """
+    timings = Timings()
+    with timings.span("restore_time"):
+        new = NewTree(options, ImageDir.open(options.images_dir), timings)
+        inventory.check(new.inventory)
+        _plan(new)
+        if options.explain:
+            text = "\n".join(listing(new.plan))
+            return RestoreResult(new.root.pid, timings.restore_stats(), text)
+        _run(new)
+    return RestoreResult(new.root.pid, timings.restore_stats())
+
+
+def _plan(new: NewTree) -> None:
+    """Every resource's steps, in one order, and a place for the arena that no task needs."""
+    _raise_limits()
+    new.opener = Opener(new, resources.FILES)
+    new.plan.halt = HALT
+    tree.restore(new)
+    for task in new.alive:
+        new.opener.share(task)
+        for module in resources.TASK:
+            if hasattr(module, "restore") and module is not tree:
+                module.restore(task)
+            if hasattr(module, "restore_thread"):
+                for thread in task.threads:
+                    module.restore_thread(thread)
+        new.opener.restore(task)
+        for thread in task.threads:
+            with thread.step(stages.DONE, "") as step:
+                step.halt()
+    new.graph.order()
+    size = new.plan.layout()
+    new.base = find_hole([area for task in new.alive for area in mappings.areas(task)], size)
+
+
+def _raise_limits() -> None:
+    """Staging numbers need room; the tasks' own limits are set in the end."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _run(new: NewTree) -> None:
+    roles = [Role(task.pid, thread.tid, thread.actor) for task in new.alive for thread in task.threads]
+    with Troupe(new.plan, new.base, roles) as troupe:
+        troupe.play([], new.opener.staging + new.opener.staged)
+        template = troupe.tracees[new.root.pid].xstate()
+        for task in new.alive:
+            _finish(task, troupe, template)
+        troupe.release()
+
+
+def _finish(task: NewTask, troupe: Troupe, template: bytes) -> None:
+    """The arena goes, then registers come; from here the task is itself, though stopped."""
+    troupe.remove_arena(task.pid)
+    for thread in task.threads:
+        state.set_tls(thread, troupe.tracees[thread.tid])
+        troupe.set_state(thread.tid, state.home_of(thread, template))
+    if task.state == STOPPED:
+        os.kill(task.pid, task.core.tc.stop_signo or signal.SIGSTOP)

@@ -1,0 +1,105 @@
+"""Builds the native part: `python -m native.build`.
+
+Three products, all beside the Python code that uses them: the interpreter as a blob
+(`engine/plan/interp.bin`), the same source as the skeleton ELF
+(`engine/plan/skeleton`), and the cffi extension with the raw calls (`engine/kernel/_native*.so`).
+Nothing is rebuilt whose sources did not change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PLAN = ROOT / "engine" / "plan"
+KERNEL = ROOT / "engine" / "kernel"
+
+# Where the skeleton ELF is linked: below every address that mmap hands out, above mmap_min_addr.
+SKELETON_BASE = 0x10000
+
+# -mgeneral-regs-only: the task's extended state must not change; -fno-jump-tables: a switch's table is data.
+BLOB_FLAGS = ["-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fPIE", "-fvisibility=hidden", "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables", "-fno-jump-tables", "-fno-tree-loop-distribute-patterns", "-mgeneral-regs-only", "-mno-red-zone"]
+
+CDEF = """
+struct piece { uint64_t remote, local, length; };
+long raw_syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+long ptrace_call(long request, int pid, uint64_t addr, uint64_t data);
+long ptrace_regset(long request, int pid, unsigned type, void *buf, size_t size);
+long wait_task(int pid, int *status, int flags);
+long slurp(int dirfd, const char *name, void *buf, size_t size);
+long descriptor_facts(int proc, const int *numbers, int count, char *links, int link_size, char *infos,
+                      int info_size, void *stats, int *errors);
+long copy_pieces(int pid, int write, const struct piece *pieces, long count, int threads, uint64_t *fault);
+long map_file(int fd, uint64_t offset, uint64_t length, int writable, int populate);
+long spawn_skeleton(int image, int pid, const int *fds, int fd_count, int keep_from, uint64_t flags);
+long find_bytes(const void *haystack, size_t size, const void *needle, size_t length);
+void cpuid(unsigned leaf, unsigned subleaf, unsigned *out);
+long equal_pages(uint64_t a, uint64_t b, long pages, unsigned char *same);
+"""
+
+
+def run(*command: str | Path) -> str:
+    """Runs a tool of the C toolchain; its complaint is ours."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"native.build: {' '.join(map(str, command))} failed:\n{done.stderr}")
+    return done.stdout
+
+
+def build_blob(work: Path) -> None:
+    """interp.c -> the blob and the skeleton."""
+    obj, blob, skeleton = work / "interp.o", work / "interp.elf", PLAN / "skeleton"
+    run("gcc", *BLOB_FLAGS, "-c", HERE / "interp.c", "-o", obj)
+    link = ("ld", "-static", "-nostdlib", "-z", "noexecstack", "-T", HERE / "blob.lds")
+    run(*link, obj, "-o", blob)
+    run("objcopy", "-O", "binary", "-j", ".text", blob, PLAN / "interp.bin")
+    run(*link, f"-Ttext={SKELETON_BASE + 0x1000:#x}", "-s", obj, "-o", skeleton)
+
+
+def build_extension(work: Path) -> None:
+    """calls.c -> engine/kernel/_native, a cffi module in API mode."""
+    from cffi import FFI
+
+    ffi = FFI()
+    ffi.cdef(CDEF)
+    source = (HERE / "calls.c").read_text()
+    ffi.set_source(
+        "engine.kernel._native", source, extra_compile_args=["-O2", "-Wall"], libraries=["pthread"]
+    )
+    ffi.compile(tmpdir=str(work), verbose=False)
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    built = work / "engine" / "kernel" / f"_native{suffix}"
+    (KERNEL / built.name).write_bytes(built.read_bytes())
+
+
+def digest() -> str:
+    """What the products were made from: sources, this script, and the Python they are for."""
+    parts = [p.read_bytes() for p in sorted(HERE.iterdir()) if p.suffix in (".c", ".lds", ".py")]
+    return hashlib.sha256(b"\0".join(parts) + sys.version.encode()).hexdigest()
+
+
+def products() -> list[Path]:
+    """Every file that a build leaves."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    return [PLAN / "interp.bin", PLAN / "skeleton", KERNEL / f"_native{suffix}"]
+
+
+def main() -> None:
+    """Builds what is missing or out of date."""
+    work = ROOT / "build" / "native"
+    work.mkdir(parents=True, exist_ok=True)
+    stamp, now = work / "stamp", digest()
+    if stamp.exists() and stamp.read_text() == now and all(p.exists() for p in products()):
+        return
+    build_blob(work)
+    build_extension(work)
+    stamp.write_text(now)
+
+
+if __name__ == "__main__":
+    main()

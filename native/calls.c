@@ -1,0 +1,262 @@
+/*
+ * Raw calls for Python: no policy, no allocation that outlives a call. cffi releases the GIL around
+ * each of them. Results are as the kernel gives them: a value, or a negative errno.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static long raw_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+	register uint64_t r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static long ptrace_call(long request, int pid, uint64_t addr, uint64_t data)
+{
+	return raw_syscall(SYS_ptrace, request, pid, addr, data, 0, 0);
+}
+
+/* PTRACE_GETREGSET / SETREGSET; returns the number of bytes that went over. */
+static long ptrace_regset(long request, int pid, unsigned type, void *buf, size_t size)
+{
+	struct iovec iov = { buf, size };
+	long ret = ptrace_call(request, pid, type, (uint64_t)&iov);
+
+	return ret < 0 ? ret : (long)iov.iov_len;
+}
+
+/* wait4(__WALL | flags): pid, or 0 when nothing is to report (WNOHANG), or -errno. */
+static long wait_task(int pid, int *status, int flags)
+{
+	return raw_syscall(SYS_wait4, (uint64_t)(int64_t)pid, (uint64_t)status, __WALL | flags, 0, 0, 0);
+}
+
+/* Reads dirfd/name into buf: bytes read, or -errno. One open, as few reads as the file needs. */
+static long slurp(int dirfd, const char *name, void *buf, size_t size)
+{
+	long fd = raw_syscall(SYS_openat, dirfd, (uint64_t)name, O_RDONLY | O_CLOEXEC, 0, 0, 0), n, done = 0;
+
+	if (fd < 0)
+		return fd;
+	while ((size_t)done < size) {
+		n = raw_syscall(SYS_read, fd, (uint64_t)buf + done, size - done, 0, 0, 0);
+		if (n <= 0) {
+			if (n < 0)
+				done = n;
+			break;
+		}
+		done += n;
+	}
+	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	return done;
+}
+
+/* Facts of many descriptors in one crossing: for numbers[i] the link text goes to links + i * link_size
+ * (NUL-terminated), the fdinfo text to infos + i * info_size, stat to stats. proc is an open /proc/PID. */
+static long descriptor_facts(int proc, const int *numbers, int count, char *links, int link_size, char *infos,
+			     int info_size, void *stats, int *errors)
+{
+	for (int i = 0; i < count; i++) {
+		char name[32] = "fd/", info[32] = "fdinfo/", digits[12];
+		int n = numbers[i], k = 0;
+		long ret;
+
+		do
+			digits[k++] = '0' + n % 10;
+		while (n /= 10);
+		for (int j = 0; j < k; j++)
+			name[3 + j] = info[7 + j] = digits[k - 1 - j];
+		name[3 + k] = info[7 + k] = 0;
+		errors[i] = 0;
+		ret = raw_syscall(SYS_readlinkat, proc, (uint64_t)name, (uint64_t)(links + (size_t)i * link_size),
+				  link_size - 1, 0, 0);
+		if (ret >= 0) {
+			links[(size_t)i * link_size + ret] = 0;
+			ret = raw_syscall(SYS_newfstatat, proc, (uint64_t)name, (uint64_t)((struct stat *)stats + i), 0, 0, 0);
+		}
+		if (ret >= 0) {
+			ret = slurp(proc, info, infos + (size_t)i * info_size, info_size - 1);
+			if (ret >= 0)
+				infos[(size_t)i * info_size + ret] = 0;
+		}
+		if (ret < 0)
+			errors[i] = -ret;
+	}
+	return 0;
+}
+
+/* One piece of memory on its way: `length` bytes at `remote` in the task, at `local` here. */
+struct piece {
+	uint64_t remote, local, length;
+};
+
+struct copy {
+	int pid, write;
+	const struct piece *pieces;
+	long count;
+	long next; /* taken by the threads in turn */
+	long error;
+	uint64_t fault;
+};
+
+static void *copy_some(void *arg)
+{
+	struct copy *job = arg;
+	long i;
+
+	while ((i = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED)) < job->count && !job->error) {
+		struct iovec local = { (void *)job->pieces[i].local, job->pieces[i].length };
+		struct iovec remote = { (void *)job->pieces[i].remote, job->pieces[i].length };
+
+		while (local.iov_len) {
+			long n = raw_syscall(job->write ? SYS_process_vm_writev : SYS_process_vm_readv, job->pid,
+					     (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
+
+			if (n <= 0) {
+				job->error = n ? n : -EFAULT;
+				job->fault = (uint64_t)remote.iov_base;
+				return NULL;
+			}
+			local.iov_base += n, remote.iov_base += n;
+			local.iov_len -= n, remote.iov_len -= n;
+		}
+	}
+	return NULL;
+}
+
+/* Copies all pieces out of (or into) the memory of pid with up to `threads` threads; the caller is one of them.
+ * 0, or -errno with *fault = the remote address that failed. */
+static long copy_pieces(int pid, int write, const struct piece *pieces, long count, int threads, uint64_t *fault)
+{
+	struct copy job = { pid, write, pieces, count, 0, 0, 0 };
+	pthread_t helpers[7];
+	int started = 0;
+
+	while (started < threads - 1 && started < 7 && !pthread_create(&helpers[started], NULL, copy_some, &job))
+		started++;
+	copy_some(&job);
+	while (started)
+		pthread_join(helpers[--started], NULL);
+	*fault = job.fault;
+	return job.error;
+}
+
+/* Address of a window of fd in our own memory, or -errno. */
+static long map_file(int fd, uint64_t offset, uint64_t length, int writable, int populate)
+{
+	return raw_syscall(SYS_mmap, 0, length, PROT_READ | (writable ? PROT_WRITE : 0),
+			   MAP_SHARED | (populate ? MAP_POPULATE : 0), fd, offset);
+}
+
+struct child {
+	int image, keep_from, parent;
+	const int *fds;
+	int fd_count;
+};
+
+/* Runs in the child of spawn_skeleton, in the parent's memory (CLONE_VM): system calls only. */
+static int become_skeleton(void *arg)
+{
+	struct child *c = arg;
+	char *argv[] = { "amber-skeleton", NULL }, *envp[] = { NULL };
+
+	/* Until it is traced, only this ends it with its parent; the plan takes it back. */
+	raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+	if (raw_syscall(SYS_getppid, 0, 0, 0, 0, 0, 0) != c->parent)
+		return 125;
+	for (int i = 0; i < c->fd_count; i++) /* fds[i] -> keep_from + i, without close-on-exec */
+		if (raw_syscall(SYS_dup3, c->fds[i], c->keep_from + i, 0, 0, 0, 0) < 0)
+			return 126;
+	raw_syscall(SYS_execveat, c->image, (uint64_t)"", (uint64_t)argv, (uint64_t)envp, AT_EMPTY_PATH, 0);
+	return 127;
+}
+
+/*
+ * Starts the ELF in `image` (a descriptor) as a child with the pid `pid` (0: any), with all signals blocked and
+ * with only the given descriptors open, at keep_from, keep_from + 1, … (every other one must be close-on-exec).
+ * Returns the pid once the ELF runs, or -errno.
+ */
+static long spawn_skeleton(int image, int pid, const int *fds, int fd_count, int keep_from, uint64_t flags)
+{
+	struct child c = { image, keep_from, getpid(), fds, fd_count };
+	uint64_t set_tid = pid, all = ~0UL, old;
+	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_VFORK | flags,
+		.exit_signal = SIGCHLD,
+		.stack = (uint64_t)stack,
+		.stack_size = 65536,
+		.set_tid = pid ? (uint64_t)&set_tid : 0,
+		.set_tid_size = pid ? 1 : 0,
+	};
+	long ret;
+
+	if (stack == MAP_FAILED)
+		return -ENOMEM;
+	raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&all, (uint64_t)&old, 8, 0, 0);
+	{
+		register void *child_arg __asm__("r12") = &c;
+		register int (*child_fn)(void *) __asm__("r13") = become_skeleton;
+
+		__asm__ volatile("syscall\n\t"
+				 "test %%rax, %%rax\n\t"
+				 "jnz 1f\n\t"
+				 "mov %%r12, %%rdi\n\t"
+				 "and $-16, %%rsp\n\t"
+				 "call *%%r13\n\t"
+				 "mov %%eax, %%edi\n\t"
+				 "mov $60, %%eax\n\t"
+				 "syscall\n"
+				 "1:"
+				 : "=a"(ret) : "a"(SYS_clone3), "D"(&args), "S"(sizeof args), "r"(child_arg), "r"(child_fn)
+				 : "rcx", "r11", "memory");
+	}
+	raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&old, 0, 8, 0, 0);
+	munmap(stack, 65536);
+	return ret;
+}
+
+/* Number of the first byte pattern in memory, or -1: memmem without a copy into Python. */
+static long find_bytes(const void *haystack, size_t size, const void *needle, size_t length)
+{
+	const char *at = memmem(haystack, size, needle, length);
+
+	return at ? at - (const char *)haystack : -1;
+}
+
+/* Marks in same[i] whether page i of a equals page i of b; returns how many do. */
+static long equal_pages(uint64_t a, uint64_t b, long pages, unsigned char *same)
+{
+	long count = 0;
+
+	for (long i = 0; i < pages; i++)
+		count += same[i] = !memcmp((void *)(a + i * 4096), (void *)(b + i * 4096), 4096);
+	return count;
+}
+
+/* CPUID, for the places of extended state components (leaf 0xd): eax, ebx, ecx, edx go to out. */
+static void cpuid(unsigned leaf, unsigned subleaf, unsigned *out)
+{
+	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(subleaf));
+}
