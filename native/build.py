@@ -23,7 +23,11 @@ KERNEL = ROOT / "engine" / "kernel"
 SKELETON_BASE = 0x10000
 
 # -mgeneral-regs-only: the task's extended state must not change; -fno-jump-tables: a switch's table is data.
-BLOB_FLAGS = ["-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fPIE", "-fvisibility=hidden", "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables", "-fno-jump-tables", "-fno-tree-loop-distribute-patterns", "-mgeneral-regs-only", "-mno-red-zone"]
+BLOB_FLAGS = """
+    -Os -std=gnu11 -Wall -Wextra -Werror -ffreestanding -fPIE -fvisibility=hidden -fno-stack-protector
+    -fcf-protection=none -fno-asynchronous-unwind-tables -fno-jump-tables -fno-tree-loop-distribute-patterns
+    -mgeneral-regs-only -mno-red-zone
+""".split()  # noqa: SIM905
 
 CDEF = """
 struct piece { uint64_t remote, local, length; };
@@ -68,9 +72,7 @@ def build_extension(work: Path) -> None:
     ffi = FFI()
     ffi.cdef(CDEF)
     source = (HERE / "calls.c").read_text()
-    ffi.set_source(
-        "engine.kernel._native", source, extra_compile_args=["-O2", "-Wall"], libraries=["pthread"]
-    )
+    ffi.set_source("engine.kernel._native", source, extra_compile_args=["-O2", "-Wall"], libraries=["pthread"])
     ffi.compile(tmpdir=str(work), verbose=False)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     built = work / "engine" / "kernel" / f"_native{suffix}"

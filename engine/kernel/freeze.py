@@ -168,9 +168,7 @@ class Freezer:
     def _children(self, frozen: Frozen) -> list[int]:
         if frozen.zombie:
             return []
-        return [
-            pid for t in frozen.threads for pid in parse_children(frozen.proc.read(f"task/{t.tid}/children"))
-        ]
+        return [pid for t in frozen.threads for pid in parse_children(frozen.proc.read(f"task/{t.tid}/children"))]
 
 
 class Alarm:

@@ -26,7 +26,26 @@ KEEP_ALTSTACK = 4
 FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2 = 0x46505853, 0x46505845
 XCR0_OFFSET, SW_RESERVED_OFFSET = 464, 464  # in NT_X86_XSTATE and in the frame's legacy area
 
-_GREGS = ["r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip", "eflags"]
+_GREGS = [
+    "r8",
+    "r9",
+    "r10",
+    "r11",
+    "r12",
+    "r13",
+    "r14",
+    "r15",
+    "rdi",
+    "rsi",
+    "rbp",
+    "rbx",
+    "rdx",
+    "rax",
+    "rcx",
+    "rsp",
+    "rip",
+    "eflags",
+]
 _HEAD = struct.Struct("<QQQQIIQ")  # pretcode, uc_flags, uc_link, uc_stack: sp, flags, pad, size
 _REST = struct.Struct("<4H4QQ64s")  # segments; err, trapno, oldmask, cr2; fpstate; reserved
 _FRAME_SIZE = 0x200

@@ -64,9 +64,7 @@ class Emitter:
         """A system call that must succeed, or return exactly `expect`, or may fail with the errnos in `may`."""
         slot = self.actor.slot()
         policy = EQUAL if expect is not None else MAY if may else MUST
-        self.ops.append(
-            Op(CALL, getattr(NR, name), args, slot.index, policy, expect or 0, may, self.why, remedy)
-        )
+        self.ops.append(Op(CALL, getattr(NR, name), args, slot.index, policy, expect or 0, may, self.why, remedy))
         return slot
 
     def attempt(self, name: str, *args: Value) -> Slot:
@@ -104,9 +102,7 @@ class Emitter:
         """Goes back to op number `first` of this emitter until `slot` holds `value`, at most so many times."""
         counter = self.actor.slot()
         back = first - len(self.ops)
-        self.ops.append(
-            Op(REPEAT, 0, (back & U64, slot.index, value, at_most), counter.index, MUST, why=self.why)
-        )
+        self.ops.append(Op(REPEAT, 0, (back & U64, slot.index, value, at_most), counter.index, MUST, why=self.why))
 
     def spawn(self, child: Actor, flags: int, tid: int = 0, exit_signal: int = 0) -> None:
         """clone3: the new task (with that tid, if one is given) begins with the ops of `child`, on its stack."""
@@ -280,9 +276,7 @@ class Plan:
         allowed = 0
         for i, number in enumerate(op.allowed):
             allowed |= number << 8 * i
-        LAYOUT.pack_into(
-            image, at, op.code, op.policy, op.nr, op.dst, mask, allowed, op.expect & U64, *args
-        )
+        LAYOUT.pack_into(image, at, op.code, op.policy, op.nr, op.dst, mask, allowed, op.expect & U64, *args)
 
     def _block(self, content: bytearray) -> Ref:
         if self.size:

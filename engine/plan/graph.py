@@ -33,7 +33,6 @@ class Step(Emitter):
         self.needs = list(needs)
         self.reaches: list[Milestone] = []
 
-
     def __enter__(self) -> Step:
         return self
 

@@ -49,9 +49,7 @@ def collect_path(
     """A file known by a link of /proc/PID, not by a descriptor."""
     if name.endswith(" (deleted)"):
         task.refuse(what, f"{name}: unlinked files are not supported")
-    entry = pb.reg_file_entry(
-        id=ident, flags=flags, pos=0, fown=no_owner(), name=name, mode=facts.st_mode, mnt_id=-1
-    )
+    entry = pb.reg_file_entry(id=ident, flags=flags, pos=0, fown=no_owner(), name=name, mode=facts.st_mode, mnt_id=-1)
     if st.S_ISREG(facts.st_mode):
         entry.size = facts.st_size
     return pb.file_entry(type=TYPE, id=ident, reg=entry)

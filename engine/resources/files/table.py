@@ -240,9 +240,7 @@ class Opener:
             step.why = f"{task.leader}, descriptors"
             step.call("close_range", self.staging, CLOSE_RANGE_END, 0)
 
-    def _open_own(
-        self, task: NewTask, unit: Unit, entries: list[pb.fdinfo_entry]
-    ) -> list[tuple[pb.fdinfo_entry, int]]:
+    def _open_own(self, task: NewTask, unit: Unit, entries: list[pb.fdinfo_entry]) -> list[tuple[pb.fdinfo_entry, int]]:
         """Straight to its numbers, if `open`, which returns the lowest free one, cannot meet them."""
         with task.step(stages.OPEN, f"fd {entries[0].fd}") as step:
             slot = unit.kind.open(self.tree, unit.files[0], step)

@@ -127,9 +127,7 @@ def entries(runs: list[Run], pages_id: int) -> list[pb.pagemap_head | pb.pagemap
     messages: list[pb.pagemap_head | pb.pagemap_entry] = [pb.pagemap_head(pages_id=pages_id)]
     for run in runs:
         count = (run.end - run.start) // PAGE
-        messages.append(
-            pb.pagemap_entry(vaddr=run.start, compat_nr_pages=count, nr_pages=count, flags=PE_PRESENT)
-        )
+        messages.append(pb.pagemap_entry(vaddr=run.start, compat_nr_pages=count, nr_pages=count, flags=PE_PRESENT))
     return messages
 
 

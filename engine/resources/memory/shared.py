@@ -76,13 +76,13 @@ def _write_contents(tree: FrozenTree, segment: Segment) -> None:
     source = os.open(segment.link, os.O_RDONLY | os.O_CLOEXEC)
     pages_id = tree.new_pages_id()
     messages: list[pb.pagemap_head | pb.pagemap_entry] = [pb.pagemap_head(pages_id=pages_id)]
-    target = os.open(tree.images.path(f"pages-{pages_id}.img"), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    target = os.open(
+        tree.images.path(f"pages-{pages_id}.img"), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644
+    )
     try:
         for start, end in _extents(source, segment.inode.size):
             count = (end - start) // PAGE
-            messages.append(
-                pb.pagemap_entry(vaddr=start, compat_nr_pages=count, nr_pages=count, flags=PE_PRESENT)
-            )
+            messages.append(pb.pagemap_entry(vaddr=start, compat_nr_pages=count, nr_pages=count, flags=PE_PRESENT))
             _copy(source, start, end - start, target)
             tree.timings.add("shpages_written", count)
     finally:

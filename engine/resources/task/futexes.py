@@ -32,7 +32,8 @@ def collect_thread(thread: FrozenThread) -> Iterator[None]:
     if thread.rseq.pointer:
         core.thread_core.rseq_entry.CopyFrom(
             pb.rseq_entry(
-                rseq_abi_pointer=thread.rseq.pointer, rseq_abi_size=thread.rseq.size,
+                rseq_abi_pointer=thread.rseq.pointer,
+                rseq_abi_size=thread.rseq.size,
                 signature=thread.rseq.signature,
             )  # fmt: skip
         )

@@ -7,6 +7,7 @@ CLONE_FILES, CLONE_FS or CLONE_SIGHAND, which is refused by name.
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 from engine.abi.kcmp import KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_VM
@@ -32,6 +33,6 @@ def collect_tree(tree: FrozenTree) -> None:
         ordered = sorted(tree.alive, key=functools.cmp_to_key(compare))
         for number, task in enumerate(ordered, 1):
             setattr(task.ids, field, number)
-        for a, b in zip(ordered, ordered[1:], strict=False):
+        for a, b in itertools.pairwise(ordered):
             if compare(a, b) == 0:
                 b.refuse("", f"it shares its {what} with pid {a.pid}, which is not supported")

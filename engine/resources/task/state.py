@@ -112,9 +112,7 @@ def home_of(thread: NewThread, template: bytes) -> Home:
     """What a restored thread is given at last. `template` is the extended state of a fresh task here: it knows the
     sizes and features of this machine."""
     core = thread.core
-    registers: Registers = {
-        name: getattr(core.thread_info.gpregs, field) for field, name in _REGISTERS.items()
-    }
+    registers: Registers = {name: getattr(core.thread_info.gpregs, field) for field, name in _REGISTERS.items()}
     mask = core.tc.blk_sigset if thread.is_leader else core.thread_core.blk_sigset
     return Home(registers, _extended(thread, template), mask)
 

@@ -63,9 +63,7 @@ def check(task: FrozenTask) -> list[Obstacle]:
 def entry(task: FrozenTask) -> pb.pstree_entry:
     """The task's place in pstree.img."""
     threads = [thread.tid for thread in task.threads] or [task.pid]
-    return pb.pstree_entry(
-        pid=task.pid, ppid=task.ppid, pgid=task.stat.pgrp, sid=task.stat.session, threads=threads
-    )
+    return pb.pstree_entry(pid=task.pid, ppid=task.ppid, pgid=task.stat.pgrp, sid=task.stat.session, threads=threads)
 
 
 def restore(tree: NewTree) -> None:
