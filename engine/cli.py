@@ -15,7 +15,7 @@ from engine.commandline.settings import dump_options, restore_options, settle
 from engine.commandline.table import COMMANDS
 from engine.errors import AmberError, KernelError, UsageError
 from engine.version import CRIU_VERSION, VERSION
-from engine.workplace import complain, working
+from engine.workplace import complain, say, working
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if _asks_for_help(argv):
         from engine.commandline import usage
 
-        return _print(usage.full())
+        say(usage.full())
+        return 0
     try:
         return _run(settle(argv, os.environ))
     except UsageError as error:
@@ -59,7 +60,8 @@ def _asks_for_help(argv: Sequence[str]) -> bool:
 
 def _run(settings: Settings) -> int:
     if settings.values["version"]:
-        return _print(f"Version: {CRIU_VERSION}\nAmber: {VERSION}\n")
+        say(f"Version: {CRIU_VERSION}\nAmber: {VERSION}\n")
+        return 0
     command = settings.command
     if command in REMOVED:
         sys.stderr.write(f"amber: CRIU removed the command {command} long ago\n")
@@ -104,9 +106,9 @@ def _restore(settings: Settings, place: Workplace) -> int:
 def _report(settings: Settings, place: Workplace, result: DumpResult | RestoreResult) -> None:
     place.progress.clear()
     place.log.flush()
-    _print(result.listing)
+    say(result.listing)
     if settings.values["display_stats"]:
-        _print(stats.report(result.stats))
+        say(stats.report(result.stats))
 
 
 def _check(settings: Settings, place: Workplace) -> int:
@@ -144,16 +146,6 @@ def _wait_for(root_pid: int) -> None:
                 return
         except ChildProcessError:
             return
-
-
-def _print(text: str) -> int:
-    """Print `text`, or as much of it as a reader wants; return the status of a command that did its work."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 if __name__ == "__main__":

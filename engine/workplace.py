@@ -7,6 +7,7 @@ whatever goes wrong later is in the log.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.commandline.settings import refuse
@@ -53,6 +54,15 @@ def working(settings: Settings, story: Story) -> int:
         place.progress.clear()
         place.log.flush()
     return 1
+
+
+def say(text: str) -> None:
+    """Print `text`, or as much of it as the reader of standard output wants."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(error: BaseException) -> None:

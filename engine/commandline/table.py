@@ -57,7 +57,7 @@ def _value(
 
 
 GENERAL = (
-    _value("tree", "PID", "DP", "root of the tree", letter="t", fold=last(positive), works="D"),
+    _value("tree", "PID", "DPC", "root of the tree", letter="t", fold=last(positive), works="DC"),
     _value("images-dir", "DIR", ANY, "image directory", letter="D", default=".", works=NOW),
     _value("work-dir", "DIR", ANY, "directory of log, pid file and statistics, and the current directory; "
            "by default the image directory", letter="W", works=NOW),

@@ -8,7 +8,7 @@ from engine.commandline.table import HEADS
 SHORT = """\
 usage: amber dump -t PID [options]
        amber restore [options] [--exec-cmd -- PROGRAM ARGUMENTS]
-       amber check [-t PID | --all | --feature NAME]
+       amber check [PID | --all | --feature NAME]
        amber image decode|encode|show -i FILE [-o FILE] [--pretty]
        amber --help | --version
 """
