@@ -1,13 +1,13 @@
 """One run of one test, top down: build, start, dump, restore, compare, verdict, and nothing left.
 
-    build      the program is compiled
-    start      it says READY
-    dump       the engine saves the tree            a failed dump must leave it as it was, else: unharmed
-    gone       … and ends it (norst: lets it run; stop: stops it)
-    restore    the engine brings it back, to our own children
-    state      what can be seen from outside is what it was
-    verdict    SIGTERM; the program checks its state itself
-    leftovers  no process, mount, control group or file stays
+build      the program is compiled
+start      it says READY
+dump       the engine saves the tree            a failed dump must leave it as it was, else: unharmed
+gone       … and ends it (norst: lets it run; stop: stops it)
+restore    the engine brings it back, to our own children
+state      what can be seen from outside is what it was
+verdict    SIGTERM; the program checks its state itself
+leftovers  no process, mount, control group or file stays
 """
 
 from __future__ import annotations
@@ -202,9 +202,7 @@ class Run:
     def _restore(self, images: Path) -> None:
         self.nursery.forget(self.pid)
         pidfile = images / "restored.pid"
-        words = engines.restore_words(
-            self.settings.engine, images, pidfile, self.settings.mode, self.test.options
-        )
+        words = engines.restore_words(self.settings.engine, images, pidfile, self.settings.mode, self.test.options)
         self._engine(words, images / "restore.log")
         if not pidfile.exists() or pidfile.read_text().strip() != str(self.pid):
             raise Failure(f"the pid file does not name {self.pid}")

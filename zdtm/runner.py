@@ -84,9 +84,7 @@ class Runner:
         words = [sys.executable, "-m", "zdtm.worker"]
         root = Path(__file__).parent.parent
         pipe = subprocess.PIPE
-        with subprocess.Popen(
-            words, stdin=pipe, stdout=pipe, text=True, start_new_session=True, cwd=root
-        ) as worker:
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, start_new_session=True, cwd=root) as worker:
             self._workers.add(worker)
             try:
                 yield worker
@@ -114,5 +112,3 @@ class Runner:
             worker.wait(_LAST_WORDS)
         except subprocess.TimeoutExpired:
             worker.kill()
-
-

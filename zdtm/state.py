@@ -11,6 +11,7 @@ number does not.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -65,20 +66,22 @@ class Descriptor(NamedTuple):
     target: str
 
 
+GONE = (FileNotFoundError, ProcessLookupError)  # what /proc says of a thing that ended while we look
+
+
 def capture(pids: Iterable[int]) -> State:
-    """The state of these processes; one that ends while it is read is left out."""
+    """The state of these processes; what ends while it is read (process, thread, descriptor) is left out."""
     numbers = Numbers()
     state: State = {}
     descriptors: list[Descriptor] = []
     for pid in sorted(pids):
-        try:
+        with contextlib.suppress(*GONE):
             facts = dict(_process(pid, numbers))
-            opened = list(_descriptors(pid))
-            facts.update(fact for each in opened for fact in _descriptor(each, numbers))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        state.update(facts)
-        descriptors += opened
+            opened = dict(_descriptors(pid, numbers))
+            state.update(facts)
+            for descriptor, its_facts in opened.items():
+                state.update(its_facts)
+                descriptors.append(descriptor)
     state.update(_sharing(descriptors))
     return state
 
@@ -103,7 +106,8 @@ def _process(pid: int, numbers: Numbers) -> Iterator[tuple[Fact, str]]:
     mappings = proc.parse_smaps(_text(directory / "smaps"))
     yield from _facts(pid, "mappings", "", mapping_facts(mappings, numbers))
     for thread in sorted(int(name) for name in os.listdir(directory / "task")):
-        yield from _thread(pid, thread)
+        with contextlib.suppress(*GONE):
+            yield from list(_thread(pid, thread))
 
 
 def _facts(pid: int, aspect: str, subject: str, values: dict[str, str]) -> Iterator[tuple[Fact, str]]:
@@ -233,19 +237,20 @@ def _memory_object(mapping: Mapping, numbers: Numbers) -> str:
 # ---- descriptors
 
 
-def _descriptors(pid: int) -> Iterator[Descriptor]:
-    directory = proc.PROC / str(pid) / "fd"
-    for fd in sorted(int(name) for name in os.listdir(directory)):
-        yield Descriptor(pid, fd, os.readlink(directory / str(fd)))
+def _descriptors(pid: int, numbers: Numbers) -> Iterator[tuple[Descriptor, State]]:
+    for fd in sorted(int(name) for name in os.listdir(proc.PROC / str(pid) / "fd")):
+        with contextlib.suppress(*GONE):
+            target = os.readlink(proc.PROC / str(pid) / "fd" / str(fd))
+            yield Descriptor(pid, fd, target), _descriptor(pid, fd, target, numbers)
 
 
-def _descriptor(descriptor: Descriptor, numbers: Numbers) -> Iterator[tuple[Fact, str]]:
-    pid, fd, target = descriptor
+def _descriptor(pid: int, fd: int, target: str, numbers: Numbers) -> State:
     info = _text(proc.PROC / str(pid) / "fdinfo" / str(fd))
-    subject = f"fd {fd}"
     status = os.stat(proc.PROC / str(pid) / "fd" / str(fd))
-    yield from _facts(pid, "descriptors", subject, descriptor_facts(target, info, status, numbers))
-    yield from _facts(pid, "positions", subject, {"position": proc.parse_fields(info).get("pos", "")})
+    facts = descriptor_facts(target, info, status, numbers)
+    position = {"position": proc.parse_fields(info).get("pos", "")}
+    subject = f"fd {fd}"
+    return dict([*_facts(pid, "descriptors", subject, facts), *_facts(pid, "positions", subject, position)])
 
 
 # Every kernel object of these is a new one after a restore.

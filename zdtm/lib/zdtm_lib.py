@@ -44,7 +44,7 @@ def _on_sigterm(_number: int, _frame: object) -> None:
 def option(name: str, fallback: str = "") -> str:
     """The value of --name=value on the command line, or `fallback`."""
     head = f"--{name}="
-    return next((word[len(head):] for word in sys.argv[1:] if word.startswith(head)), fallback)
+    return next((word[len(head) :] for word in sys.argv[1:] if word.startswith(head)), fallback)
 
 
 def ready() -> None:

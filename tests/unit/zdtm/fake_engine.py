@@ -1,4 +1,4 @@
-"""An engine that takes CRIU's command line and does one thing wrong: `fake_engine.py FAULT dump --tree 2 …`."""
+"""An engine with CRIU's command line that does one thing wrong: `fake_engine.py FAULT dump --tree 2 …`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The harness must catch an engine that does something wrong, name the step, and leave nothing behind itself."""
+"""The harness catches an engine that does something wrong, names the step, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ def test_an_engine_that_does_nothing_passes_without_restore(tmp_path: Path) -> N
         ("restore starts another program", "plain", "state", "pid 2: fd 3 is gone"),
     ],
 )
-def test_what_an_engine_does_wrong_is_caught(
-    tmp_path: Path, fault: str, mode: str, step: str, words: str
-) -> None:
+def test_what_an_engine_does_wrong_is_caught(tmp_path: Path, fault: str, mode: str, step: str, words: str) -> None:
     result = run(tmp_path, fault, mode)
     assert (result.outcome, result.step) == (Outcome.FAILED, step), result
     assert words in result.message
@@ -133,7 +131,8 @@ def test_a_program_that_leaves_a_child_fails(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_program_does_wrong_is_caught(tmp_path: Path, body: str, step: str, words: str) -> None:
-    source = f'#include "zdtm.h"\n#include <unistd.h>\nint main(int c, char **v) {{ test_init(c, v); {body} }}\n'
+    head = '#include "zdtm.h"\n#include <unistd.h>\nint main(int c, char **v)'
+    source = f"{head} {{ test_init(c, v); {body} }}\n"
     result = run(tmp_path, "nothing", "norst", source, timeout=0.5)
     assert (result.outcome, result.step) == (Outcome.FAILED, step), result
     assert words in result.message
@@ -171,7 +170,8 @@ from pathlib import Path
 import zdtm.suite, zdtm.cli
 zdtm.suite.collect.__defaults__ = ((Path({str(tmp_path)!r}) / "static",),)
 (Path({str(tmp_path)!r}) / "engine").write_text("#!/bin/sh\\nexec sleep 60\\n")
-sys.exit(zdtm.cli.main(["run", "-a", "--engine", {str(tmp_path / "engine")!r}, "--runs", {str(tmp_path)!r} + "/runs"]))
+words = ["run", "-a", "--engine", {str(tmp_path / "engine")!r}, "--runs", {str(tmp_path / "runs")!r}]
+sys.exit(zdtm.cli.main(words))
 """
     zdtm = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     runs = tmp_path / "runs"
@@ -197,7 +197,8 @@ from zdtm.pytest_plugin import Silent
 from zdtm.run import Settings
 from zdtm.runner import Runner
 here = Path({str(tmp_path)!r})
-Runner(Settings(Engine(here / "engine", "fake"), runs=here / "runs"), Silent()).run(load(here / "static/victim.yaml"))
+settings = Settings(Engine(here / "engine", "fake"), runs=here / "runs")
+Runner(settings, Silent()).run(load(here / "static/victim.yaml"))
 """
     zdtm = subprocess.Popen([sys.executable, "-c", script])
     assert wait_for(lambda: running("61.25"))

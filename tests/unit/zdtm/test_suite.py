@@ -1,0 +1,136 @@
+"""Finding and choosing tests, building programs, finding engines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zdtm import build, engines, leftovers, suite
+from zdtm.cli import main
+from zdtm.description import Description, Options
+from zdtm.engines import Engine
+
+
+@pytest.fixture
+def tests(tmp_path: Path) -> list[Description]:
+    for name in ("pipe", "pipe_long", "eventfd"):
+        (tmp_path / f"{name}.c").write_text("int main(void) { return 0; }\n")
+        (tmp_path / f"{name}.yaml").write_text("doc: x\nrows: [X]\n")
+    return suite.collect([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ({}, "eventfd pipe pipe_long"),
+        ({"names": ["pipe"]}, "pipe"),
+        ({"pattern": "pi"}, "pipe pipe_long"),
+        ({"pattern": ".*_"}, "pipe_long"),
+        ({"pattern": "pipe", "exclude": ["pipe"]}, "pipe_long"),
+        ({"exclude": ["pipe", "eventfd"]}, "pipe_long"),
+    ],
+)
+def test_choice(tests: list[Description], choice: dict[str, list[str]], names: str) -> None:
+    assert " ".join(test.name for test in suite.choose(tests, **choice)) == names  # type: ignore[arg-type]
+
+
+def test_an_unknown_name_is_an_error(tests: list[Description]) -> None:
+    for choice in ({"names": ["pip"]}, {"exclude": ["pip"]}):
+        with pytest.raises(suite.NoSuchTest, match="there is no test 'pip'"):
+            suite.choose(tests, **choice)
+
+
+def test_a_program_is_built_once_for_every_content(
+    tests: list[Description], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZDTM_BUILD", str(tmp_path / "build"))
+    test = tests[1]
+    test.program.write_text('#include "zdtm.h"\nint main(void) { return pass(); }\n')
+    first = build.build(test)
+    when = first.stat().st_mtime_ns
+    assert build.build(test) == first
+    assert first.stat().st_mtime_ns == when
+    other = build.build(test._replace(cflags=("-DX",)))
+    assert other != first
+    assert [path.name for path in (tmp_path / "build").iterdir()] == [other.name]
+    assert b"PASS" in subprocess.run([other], capture_output=True, check=True).stderr
+
+
+def test_a_refused_program_leaves_nothing(
+    tests: list[Description], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZDTM_BUILD", str(tmp_path / "build"))
+    tests[0].program.write_text("int main(void) { return nothing; }\n")
+    with pytest.raises(build.BuildError, match="nothing"):
+        build.build(tests[0])
+    assert not list((tmp_path / "build").iterdir())
+
+
+def test_libraries() -> None:
+    assert build.has_library("m")
+    assert not build.has_library("no-such-library")
+
+
+def test_an_engine_by_path(tmp_path: Path) -> None:
+    command = tmp_path / "criu-mine"
+    with pytest.raises(engines.EngineMissing):
+        engines.find(str(command))
+    command.write_text("#!/bin/sh\n[ $4 = uffd ]\n")
+    command.chmod(0o755)
+    engine = engines.find(str(command))
+    assert engine == (command, "criu")
+    assert engines.has_feature(engine, "uffd")
+    assert not engines.has_feature(engine, "other")
+
+
+def test_an_engine_by_name_is_beside_this_python_or_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for directory in ("beside", "path"):
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "amber").touch(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "beside" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert engines.find("amber") == (tmp_path / "beside" / "amber", "amber")
+    (tmp_path / "beside" / "amber").unlink()
+    assert engines.find("amber") == (tmp_path / "path" / "amber", "amber")
+
+
+def test_command_lines() -> None:
+    engine, options = Engine(Path("/e"), "e"), Options(("-a",), ("-b",))
+    head = "--no-default-config --images-dir /i --log-file"
+    assert " ".join(engines.dump_words(engine, 7, Path("/i"), "plain", options)) == (
+        f"/e dump {head} dump.log --verbosity=4 --tree 7 -a"
+    )
+    assert "--leave-running" in engines.dump_words(engine, 7, Path("/i"), "norst", options)
+    assert "--leave-stopped" in engines.dump_words(engine, 7, Path("/i"), "stop", options)
+    assert " ".join(engines.restore_words(engine, Path("/i"), Path("/p"), "stop", options)) == (
+        f"/e restore {head} restore.log --verbosity=4 --restore-detached --pidfile /p --leave-stopped -b"
+    )
+
+
+def test_new_files_are_leftovers_and_removed_ones_are_not(tmp_path: Path) -> None:
+    (tmp_path / "old").touch()
+    before = leftovers.survey(tmp_path)
+    (tmp_path / "old").unlink()
+    (tmp_path / "new").touch()
+    assert leftovers.new_things(before, leftovers.survey(tmp_path)) == [f"the file {tmp_path}/new stayed"]
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "-t", "busyloop"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split()[0] == "busyloop"
+    assert "a task spinning in user space" in line
+
+
+@pytest.mark.parametrize("words", [["list", "-t", "nothing"], ["run", "-a", "--engine", "/nothing"]])
+def test_what_cannot_be_run_is_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("zdtm: ")
+
+
+def test_compiler_is_there() -> None:
+    assert os.access(build.compiler(), os.X_OK)
