@@ -94,13 +94,14 @@ def _process(pid: int, numbers: Numbers) -> Iterator[tuple[Fact, str]]:
     stat = proc.parse_stat(_text(directory / "stat"))
     status = proc.parse_fields(_text(directory / "status"))
     yield from _facts(pid, "processes", "", _identity(stat))
-    yield from _facts(pid, "processes", "", _command(directory, stat))
+    if stat.state == "Z":  # all that its parent can ever learn is its wait status and its owner
+        yield from _facts(pid, "ids", "", {"owner": status["Uid"].split()[0]})
+        return
+    yield from _facts(pid, "processes", "", _command(directory))
     yield from _facts(pid, "processes", "namespace", _namespaces(directory, numbers))
     yield from _facts(pid, "limits", "", proc.parse_limits(_text(directory / "limits")))
     yield from _facts(pid, "limits", "", {"oom_score_adj": _text(directory / "oom_score_adj").strip()})
     yield from _facts(pid, "signals", "", {key: status[key] for key in ("ShdPnd", "SigIgn", "SigCgt")})
-    if stat.state == "Z":
-        return
     yield from _facts(pid, "signals", "", {"timers": _timers(directory)})
     yield from _facts(pid, "files", "", _places(directory, status))
     mappings = proc.parse_smaps(_text(directory / "smaps"))
@@ -127,9 +128,7 @@ def _identity(stat: Stat) -> dict[str, str]:
     }
 
 
-def _command(directory: Path, stat: Stat) -> dict[str, str]:
-    if stat.state == "Z":
-        return {}
+def _command(directory: Path) -> dict[str, str]:
     files = ("cmdline", "environ", "auxv", "personality", "cgroup", "loginuid")
     return {name: _bytes(directory / name) for name in files if (directory / name).exists()}
 

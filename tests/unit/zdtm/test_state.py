@@ -213,16 +213,20 @@ def test_zombies_have_a_state() -> None:
     state = capture([child])
     os.waitpid(child, 0)
     assert state[Fact(child, "processes", "", "state")] == f"zombie with wait status {3 << 8}"
+    assert {fact.aspect for fact in state} == {"processes", "ids"}
 
 
 def test_stopped_processes_have_a_state() -> None:
-    with subprocess.Popen(["sleep", "60"]) as child:
-        before = capture([child.pid])
-        child.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
-        found = differences(before, capture([child.pid]))
-        child.kill()
-    assert [str(each) for each in found] == [f"pid {child.pid} state was 'alive', is 'stopped'"]
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    before = capture([child])
+    os.kill(child, signal.SIGSTOP)
+    os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOWAIT)
+    found = differences(before, capture([child]), ["mappings"])
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert [str(each) for each in found] == [f"pid {child} state was 'alive', is 'stopped'"]
 
 
 def test_a_process_that_is_gone_is_left_out() -> None:
