@@ -106,7 +106,13 @@ def _restore(settings: Settings, place: Workplace) -> int:
 def _report(settings: Settings, place: Workplace, result: DumpResult | RestoreResult) -> None:
     place.progress.clear()
     place.log.flush()
-    say(result.listing)
+    if result.listing:
+        say(result.listing.rstrip("\n") + "\n")
+        return
+    try:
+        stats.write(".", result.stats)
+    except (AmberError, OSError) as error:  # the work itself is done, and well
+        place.log.warning(f"the statistics are lost: {error}")
     if settings.values["display_stats"]:
         say(stats.report(result.stats))
 

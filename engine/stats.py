@@ -42,11 +42,21 @@ class RestoreStats(NamedTuple):
     pages_restored: int = 0
 
 
+def write(directory: str | int, stats: DumpStats | RestoreStats) -> None:
+    """Write the file stats-dump or stats-restore, as CRIU does, into the work directory."""
+    from engine.images import pb
+    from engine.images.directory import ImageDir
+
+    which = "dump" if isinstance(stats, DumpStats) else "restore"
+    message = pb.stats_entry()
+    for field, value in stats._asdict().items():
+        setattr(getattr(message, which), field, value)
+    ImageDir.create(directory).write("STATS", which, [message])
+
+
 def report(stats: DumpStats | RestoreStats) -> str:
     """The text of --display-stats: one field per line, with its unit."""
-    lines = [
-        f"{field:<24}{value:>12}{_unit(field)}\n" for field, value in zip(stats._fields, stats, strict=True)
-    ]
+    lines = [f"{field:<24}{value:>12}{_unit(field)}\n" for field, value in zip(stats._fields, stats, strict=True)]
     return "".join(lines)
 
 

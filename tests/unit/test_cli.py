@@ -120,14 +120,30 @@ def test_the_status_of_a_post_dump_script_is_the_command_s(tmp_path: Path, engin
     assert cli.main(["dump", "-t", "7", "-D", str(tmp_path)]) == 7
 
 
-def test_statistics_and_plan_go_to_standard_output(
+def test_a_plan_goes_to_standard_output_and_no_file_is_written(
     tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine(DUMPED._replace(listing="r0 = close(3)\n"))
+    engine(DUMPED._replace(listing="r0 = close(3)"))
     assert cli.main(["dump", "-t", "7", "-D", str(tmp_path), "--display-stats", "--explain"]) == 0
+    assert capsys.readouterr().out == "r0 = close(3)\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_statistics_go_into_the_work_directory_and_are_shown_if_asked_for(
+    tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine(DUMPED)
+    assert cli.main(["dump", "-t", "7", "-D", "/", "-W", str(tmp_path), "--display-stats"]) == 0
+    assert (tmp_path / "stats-dump").exists()
     out = capsys.readouterr().out
-    assert out.startswith("r0 = close(3)\n")
     assert "frozen_time" in out and "42 us" in out
+
+
+def test_losing_the_statistics_is_no_failure(tmp_path: Path, engine: Engine) -> None:
+    engine(DUMPED)
+    (tmp_path / "stats-dump").mkdir()
+    assert cli.main(["dump", "-t", "7", "-D", str(tmp_path), "-o", "log"]) == 0
+    assert "Warn (amber): the statistics are lost" in (tmp_path / "log").read_text()
 
 
 def test_errors_are_in_the_log_and_on_standard_error(
@@ -229,17 +245,13 @@ def test_a_restore_may_become_a_program(tmp_path: Path) -> None:
         "m.restore = lambda options: RestoreResult(7, RestoreStats())\n"
         f"cli.main(['restore', '-D', {str(tmp_path)!r}, '--exec-cmd', '--', 'echo', '-d', 'done'])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (0, "-d done\n")
 
 
 def test_the_engine_is_not_imported_for_nothing() -> None:
     code = "import sys, engine.cli; engine.cli.main(['-V']); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     modules = set(done.stdout.split())
     assert "engine.cli" in modules
     assert not modules & {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from engine.stats import DumpStats, RestoreStats, Timings, report
+from engine.images import pb
+from engine.stats import DumpStats, RestoreStats, Timings, report, write
 
 
 def test_spans_and_counters_add_up() -> None:
@@ -45,3 +47,15 @@ def test_the_report_has_every_field_and_its_unit() -> None:
         ["restore_time", "4", "us"],
         ["pages_restored", "5"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("stats", "name"), [(DumpStats(frozen_time=7, pages_written=512), "dump"), (RestoreStats(5), "restore")]
+)
+def test_the_file_carries_every_field(tmp_path: Path, stats: DumpStats | RestoreStats, name: str) -> None:
+    write(str(tmp_path), stats)
+    content = (tmp_path / f"stats-{name}").read_bytes()
+    assert content[:8] == bytes.fromhex("40591055 06330957")
+    assert int.from_bytes(content[8:12], "little") == len(content) - 12
+    entry = getattr(pb.stats_entry.FromString(content[12:]), name)
+    assert {field: getattr(entry, field) for field in stats._fields} == stats._asdict()
