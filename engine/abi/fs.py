@@ -63,3 +63,8 @@ PM_SCAN_ARG = Layout(  # 6.7
     "size:Q flags:Q start:Q end:Q walk_end:Q vec:Q vec_len:Q max_pages:Q category_inverted:Q "
     "category_mask:Q category_anyof_mask:Q return_mask:Q",
 )
+PROCMAP_QUERY_ARG = Layout(  # 6.11
+    "struct procmap_query",
+    "size:Q query_flags:Q query_addr:Q vma_start:Q vma_end:Q vma_flags:Q vma_page_size:Q vma_offset:Q "
+    "inode:Q dev_major:I dev_minor:I vma_name_size:I build_id_size:I vma_name_addr:Q build_id_addr:Q",
+)

@@ -81,3 +81,5 @@ SYSCALL_INFO = Layout(
     "op:B _:3x arch:I instruction_pointer:Q stack_pointer:Q entry.nr:Q entry.args:6Q _:8x",
 )
 IOVEC = Layout("struct iovec", "iov_base:Q iov_len:Q")
+# What PTRACE_PEEKUSR and POKEUSR address, as far as it is used: the debug registers behind all else.
+USER = Layout("struct user", "regs:216s u_fpvalid:i _:4x i387:512s _:112x u_debugreg:64s")

@@ -92,6 +92,4 @@ SIGINFO_CHLD = Layout(
     "siginfo_t",
     "si_signo:i si_errno:i si_code:i _:4x si_pid:i si_uid:I si_status:i _:4x si_utime:q si_stime:q _:80x",
 )
-SIGEVENT = Layout(
-    "struct sigevent", "sigev_value:Q sigev_signo:i sigev_notify:i sigev_notify_thread_id:i _:44x"
-)
+SIGEVENT = Layout("struct sigevent", "sigev_value:Q sigev_signo:i sigev_notify:i sigev_notify_thread_id:i _:44x")

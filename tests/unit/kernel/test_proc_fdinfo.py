@@ -63,7 +63,7 @@ flags:\t04000
 mnt_id:\t9
 inotify wd:2 ino:7e9e sdev:800013 mask:800afce ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:7e9e0000640d1b6d
 inotify wd:1 ino:a sdev:fd00000 mask:2 ignored_mask:0 fhandle-bytes:4 fhandle-type:81 f_handle:01020304
-"""  # noqa: E501
+"""
 PIDFD = b"pos:\t0\nflags:\t02000002\nmnt_id:\t15\nino:\t7\nPid:\t55\nNSpid:\t55\t3\n"
 
 

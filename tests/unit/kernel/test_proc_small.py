@@ -56,7 +56,7 @@ MOUNTINFO = rb"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw,discard
 36 35 0:50 /a\134b\040c /mnt/new\012line ro,nosuid master:1 propagate_from:2 unbindable - fuse.sshfs user@host:/ rw
 40 22 0:31 /gone//deleted /x rw - tmpfs  rw,size=4k
 44 22 0:9 net:[4026531833] /run/netns/a rw shared:7 - nsfs nsfs rw
-"""  # noqa: E501
+"""
 
 CGROUP = b"""\
 12:cpu,cpuacct:/user.slice

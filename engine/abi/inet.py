@@ -1,0 +1,11 @@
+"""Options of Internet sockets: linux/tcp.h, linux/in6.h (tcp(7), ipv6(7))."""
+
+TCP_REPAIR = 19
+TCP_REPAIR_QUEUE = 20
+TCP_QUEUE_SEQ = 21
+TCP_REPAIR_OPTIONS = 22
+TCP_REPAIR_WINDOW = 29
+TCP_REPAIR_OFF = 0
+TCP_REPAIR_ON = 1
+TCP_REPAIR_OFF_NO_WP = -1
+IPV6_FREEBIND = 78
