@@ -117,6 +117,7 @@ class NewTree:
         self.everyone: Milestone = self.graph.milestone("everyone is ready")
         self.opener: Opener
         self.base = 0  # address of the arena in every task
+        self.scratch = 0  # address that is free in every task, with room for the largest shared segment
         self._link()
 
     @property

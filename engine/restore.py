@@ -10,7 +10,7 @@ import resource
 import signal
 from typing import TYPE_CHECKING
 
-from engine import resources
+from engine import pidfile, resources
 from engine.images.directory import ImageDir
 from engine.kernel.skeleton import Role, Troupe
 from engine.options import RestoreResult
@@ -19,8 +19,9 @@ from engine.plan.place import find_hole
 from engine.rebuild import STOPPED, NewTask, NewTree
 from engine.resources import inventory, stages
 from engine.resources.files.table import Opener
-from engine.resources.memory import mappings
+from engine.resources.memory import mappings, shared
 from engine.resources.task import state, tree
+from engine.scripts import Hooks
 from engine.stats import Timings
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def restore(options: RestoreOptions) -> RestoreResult:
         inventory.check(new.inventory)
         _plan(new)
         if options.explain:
-            text = "\n".join(listing(new.plan))
+            text = "\n".join(listing(new.plan)) + "\n"
             return RestoreResult(new.root.pid, timings.restore_stats(), text)
         _run(new)
     return RestoreResult(new.root.pid, timings.restore_stats())
@@ -49,6 +50,9 @@ def restore(options: RestoreOptions) -> RestoreResult:
 def _plan(new: NewTree) -> None:
     """Every resource's steps, in one order, and a place for the arena that no task needs."""
     _raise_limits()
+    areas = [area for task in new.alive for area in mappings.areas(task)]
+    room = shared.largest(new)
+    new.scratch = find_hole(areas, room)
     new.opener = Opener(new, resources.FILES)
     new.plan.halt = HALT
     tree.restore(new)
@@ -65,8 +69,7 @@ def _plan(new: NewTree) -> None:
             with thread.step(stages.DONE, "") as step:
                 step.halt()
     new.graph.order()
-    size = new.plan.layout()
-    new.base = find_hole([area for task in new.alive for area in mappings.areas(task)], size)
+    new.base = find_hole([*areas, mappings.Area(new.scratch, new.scratch + room)], new.plan.layout())
 
 
 def _raise_limits() -> None:
@@ -76,13 +79,21 @@ def _raise_limits() -> None:
 
 
 def _run(new: NewTree) -> None:
+    options, root = new.options, new.root.pid
+    hooks = Hooks(options.action_scripts, options.notify, new.images.fd, options.log)
+    hooks.reached("pre-restore")
     roles = [Role(task.pid, thread.tid, thread.actor) for task in new.alive for thread in task.threads]
     with Troupe(new.plan, new.base, roles) as troupe:
         troupe.play([], new.opener.staging + new.opener.staged)
-        template = troupe.tracees[new.root.pid].xstate()
+        template = troupe.tracees[root].xstate()
         for task in new.alive:
             _finish(task, troupe, template)
+        hooks.reached("post-restore", root)
+        if options.pidfile is not None:
+            pidfile.write(options.pidfile, root)
+        hooks.reached("pre-resume", root)
         troupe.release()
+    hooks.reached("post-resume", root)
 
 
 def _finish(task: NewTask, troupe: Troupe, template: bytes) -> None:
@@ -93,3 +104,5 @@ def _finish(task: NewTask, troupe: Troupe, template: bytes) -> None:
         troupe.set_state(thread.tid, state.home_of(thread, template))
     if task.state == STOPPED:
         os.kill(task.pid, task.core.tc.stop_signo or signal.SIGSTOP)
+    elif task.tree.options.leave_stopped:
+        os.kill(task.pid, signal.SIGSTOP)

@@ -171,7 +171,7 @@ static long map_file(int fd, uint64_t offset, uint64_t length, int writable, int
 
 struct child {
 	int image, keep_from, parent;
-	const int *fds;
+	int *fds; /* the parent's array, changed on the way */
 	int fd_count;
 };
 
@@ -185,7 +185,14 @@ static int become_skeleton(void *arg)
 	raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	if (raw_syscall(SYS_getppid, 0, 0, 0, 0, 0, 0) != c->parent)
 		return 125;
-	for (int i = 0; i < c->fd_count; i++) /* fds[i] -> keep_from + i, without close-on-exec */
+	/* fds[i] -> keep_from + i without close-on-exec, by way of numbers that no other of them has or will have */
+	c->image = raw_syscall(SYS_fcntl, c->image, F_DUPFD_CLOEXEC, c->keep_from + c->fd_count, 0, 0, 0);
+	for (int i = 0; i < c->fd_count; i++) {
+		c->fds[i] = raw_syscall(SYS_fcntl, c->fds[i], F_DUPFD_CLOEXEC, c->keep_from + c->fd_count, 0, 0, 0);
+		if (c->fds[i] < 0)
+			return 126;
+	}
+	for (int i = 0; i < c->fd_count; i++)
 		if (raw_syscall(SYS_dup3, c->fds[i], c->keep_from + i, 0, 0, 0, 0) < 0)
 			return 126;
 	raw_syscall(SYS_execveat, c->image, (uint64_t)"", (uint64_t)argv, (uint64_t)envp, AT_EMPTY_PATH, 0);
@@ -197,7 +204,7 @@ static int become_skeleton(void *arg)
  * with only the given descriptors open, at keep_from, keep_from + 1, … (every other one must be close-on-exec).
  * Returns the pid once the ELF runs, or -errno.
  */
-static long spawn_skeleton(int image, int pid, const int *fds, int fd_count, int keep_from, uint64_t flags)
+static long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, uint64_t flags)
 {
 	struct child c = { image, keep_from, getpid(), fds, fd_count };
 	uint64_t set_tid = pid, all = ~0UL, old;

@@ -182,11 +182,20 @@ class Troupe:
                 raise AmberError("all tasks of the restore are gone")
             role = self.by_tid.get(result)
             if role is None:
-                continue  # a zombie to be, or somebody else's child
+                self._welcome_helper(result, status[0])
+                continue
             if role.tid not in self.tracees:
                 self.tracees[role.tid] = Tracee(role.pid, role.tid)
             if self._has_halted(role, status[0]):
                 return role.tid
+
+    def _welcome_helper(self, tid: int, status: int) -> None:
+        """A thread that only helps (contents.py) is traced too: it halts when one of its ops fails."""
+        if os.WIFSTOPPED(status):
+            if (os.WSTOPSIG(status), status >> 16) == (self.plan.halt, 0):
+                for actor in self.plan.actors:
+                    raise_error(self.plan, actor, self.view)
+            lib.ptrace_call(abi.PTRACE_CONT, tid, 0, 0)
 
     def _has_halted(self, role: Role, status: int) -> bool:
         try:

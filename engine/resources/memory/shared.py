@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGE = 4096
 PE_PRESENT = 4
 ZERO_FILE = "/dev/zero (deleted)"
+ANONYMOUS = "/dev/zero"  # name of the inode in the image
 O_RDWR = 2
 
 
@@ -53,7 +54,7 @@ def collect(task: FrozenTask, mapping: Mapping) -> int:
 def _segment(tree: FrozenTree, link: str) -> Segment:
     facts, number = os.stat(link), len(tree.segments) + 1
     inode = pb.memfd_inode_entry(
-        name="", uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=facts.st_ino & 0x7FFFFFFF,
+        name=ANONYMOUS, uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=facts.st_ino & 0x7FFFFFFF,
         seals=0, inode_id=number, mode=facts.st_mode & 0o7777,
     )  # fmt: skip
     ident = tree.registry.new_id()
@@ -137,19 +138,29 @@ def load(tree: NewTree, inode_id: int) -> Source:
     return Source(inode, messages[0].pages_id if messages else 0, pieces)
 
 
+def largest(tree: NewTree) -> int:
+    """Bytes of the largest segment: the scratch area must hold it."""
+    return max((inode.size for inode in tree.images.read("MEMFD_INODE")), default=0)
+
+
 def open_segment(tree: NewTree, inode_id: int, step: Emitter) -> Slot:
-    """Makes the memfd and fills it; the slot holds its descriptor."""
+    """Makes the segment and fills it; the slot holds a descriptor to map it with.
+
+    It is mapped at the scratch address, which is free in every task, so that it can be filled, and reached through
+    /proc/self/map_files: that is how it becomes the same kind of segment again, not one with the name of a memfd.
+    """
     source = load(tree, inode_id)
-    fd = step.call("memfd_create", step.text(source.inode.name), mman.MFD_CLOEXEC)
-    step.call("ftruncate", fd, source.inode.size)
-    if not source.pieces:
-        return fd
-    path = tree.images.path(f"pages-{source.pages_id}.img")
-    pages = step.call("open", step.text(path), os.O_RDONLY | os.O_CLOEXEC)
-    for target, length, offset in source.pieces:
-        length = min(length, source.inode.size - target)
-        base = step.call("mmap", 0, length, mman.PROT_READ | mman.PROT_WRITE, mman.MAP_SHARED, fd, target)
-        step.full_io("pread64", pages, base, length, offset)
-        step.call("munmap", base, length)
-    step.call("close", pages)
+    size = source.inode.size + PAGE - 1 & -PAGE
+    protection = mman.PROT_READ | mman.PROT_WRITE
+    flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS | mman.MAP_FIXED_NOREPLACE
+    step.call("mmap", tree.scratch, size, protection, flags, -1, 0, expect=tree.scratch)
+    link = step.text(f"/proc/self/map_files/{tree.scratch:x}-{tree.scratch + size:x}")
+    fd = step.call("open", link, os.O_RDWR | os.O_CLOEXEC)
+    if source.pieces:
+        path = tree.images.path(f"pages-{source.pages_id}.img")
+        pages = step.call("open", step.text(path), os.O_RDONLY | os.O_CLOEXEC)
+        for target, length, offset in source.pieces:
+            step.full_io("pread64", pages, tree.scratch + target, length, offset)
+        step.call("close", pages)
+    step.call("munmap", tree.scratch, size)
     return fd
