@@ -38,8 +38,8 @@ def run_alone(trial: Callable[[], str]) -> str:
 
 
 def _be_child(trial: Callable[[], str], writer: int) -> None:
-    syscall("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
+        syscall("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)
         os.write(writer, b"=" + trial().encode()[:1000])
     except BaseException as error:
         os.write(writer, b"=" + repr(error).encode()[:1000])

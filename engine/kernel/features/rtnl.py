@@ -54,7 +54,8 @@ def ask(request: bytes, protocol: int = NETLINK_ROUTE) -> list[Message]:
         link.send(request)
         answers = _split(link.recv(_BUFFER))
     for answer in answers:
-        if answer.kind == NLMSG_ERROR and (error := -NLMSGERR.get(answer.payload, "error")):
+        # Both begin with a negative errno or zero: NLMSG_DONE when a dump failed that had already begun.
+        if answer.kind in (NLMSG_ERROR, NLMSG_DONE) and (error := -NLMSGERR.get(answer.payload, "error")) > 0:
             raise OSError(error, os.strerror(error))
     return [answer for answer in answers if answer.kind not in (NLMSG_ERROR, NLMSG_DONE)]
 

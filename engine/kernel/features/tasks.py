@@ -21,7 +21,9 @@ from engine.kernel.ptrace import request
 @feature(EXTRA, "3.3; CAP_CHECKPOINT_RESTORE since 5.9")
 def ns_last_pid() -> None:
     """/proc/sys/kernel/ns_last_pid can be written: the way to a chosen pid before clone3's set_tid."""
-    os.close(os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY | os.O_CLOEXEC))
+    last = read_all("/proc/sys/kernel/ns_last_pid")
+    with open("/proc/sys/kernel/ns_last_pid", "wb") as file:
+        file.write(last)
 
 
 @feature(REQUIRED, "5.5, commit 49cb2fc42ce4", alone=True)
