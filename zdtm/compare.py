@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .state import Fact, State
+from .facts import Fact, State
 
 STACK_GROWTH = 256 << 10  # bytes
 EXISTS = "existence"  # of a process, thread or descriptor as a whole

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
-from .state import ASPECTS
+from .facts import ASPECTS
 
 MODES = ("plain", "iters", "norst", "stop")
 STEPS = ("build", "start", "dump", "unharmed", "gone", "restore", "state", "verdict", "leftovers")

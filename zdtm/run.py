@@ -27,6 +27,7 @@ from . import build, engines, leftovers, logs, proc, state
 from .compare import described, differences
 from .description import Description
 from .engines import Engine
+from .facts import State
 from .nursery import Late, Nursery, Place, User, describe_status, open_terminal
 from .results import Excerpt, Outcome, Result
 
@@ -168,7 +169,7 @@ class Run:
 
     # ---- one checkpoint
 
-    def _checkpoint(self, number: int, before: state.State) -> None:
+    def _checkpoint(self, number: int, before: State) -> None:
         images = self.directory / "images" / str(number)
         images.mkdir(parents=True)
         detail = f"{number}/{self.settings.iters}" if self.settings.iters > 1 else ""
@@ -190,7 +191,7 @@ class Run:
         with contextlib.suppress(Late):
             self.nursery.until(lambda: False, random.uniform(0, 0.3))
 
-    def _dump(self, images: Path, before: state.State) -> None:
+    def _dump(self, images: Path, before: State) -> None:
         options = self.test.options
         words = engines.dump_words(self.settings.engine, self.pid, images, self.settings.mode, options)
         try:
@@ -227,7 +228,7 @@ class Run:
 
     # ---- checks
 
-    def _settled(self) -> state.State:
+    def _settled(self) -> State:
         """The state, once it stands still; that of a transition test never does."""
         last = state.capture(self.nursery.tree())
         deadline = time.monotonic() + _SETTLE
@@ -238,7 +239,7 @@ class Run:
             last = now
         return last
 
-    def _check_state(self, before: state.State) -> None:
+    def _check_state(self, before: State) -> None:
         """Right after a restore a task may still be on its way into its system call, so we look again."""
         changes = (*self.test.changes, "positions") if self.test.transition else self.test.changes
         deadline = time.monotonic() + _SETTLE
@@ -246,7 +247,7 @@ class Run:
             if time.monotonic() > deadline:
                 raise Failure("\n".join(described(found, _SHOWN)))
 
-    def _check_unharmed(self, before: state.State, failure: Failure) -> None:
+    def _check_unharmed(self, before: State, failure: Failure) -> None:
         """After a failed dump the tree must be as it was and pass its own check."""
         self._enter("unharmed")
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zdtm.compare import STACK_GROWTH, described, differences
-from zdtm.state import Fact, State
+from zdtm.facts import Fact, State
 
 
 def descriptor(pid: int = 7, fd: int = 3, flags: str = "02", position: str = "0") -> State:

@@ -13,8 +13,11 @@ from collections.abc import Iterator
 import pytest
 
 from zdtm.compare import differences
+from zdtm.descriptors import descriptor_facts
+from zdtm.facts import ASPECTS, Fact, Numbers
+from zdtm.memory import mapping_facts
 from zdtm.proc import Mapping
-from zdtm.state import ASPECTS, Fact, Numbers, capture, descriptor_facts, mapping_facts
+from zdtm.state import capture
 
 RW = frozenset({"rd", "wr"})
 
