@@ -14,8 +14,8 @@ from .description import Description, DescriptionError
 from .engines import EngineMissing
 from .report import Report, summary
 from .results import Outcome
-from .run import Settings
 from .runner import Runner
+from .settings import RUNS, Settings
 from .suite import NoSuchTest
 
 
@@ -111,5 +111,5 @@ RUN_OPTIONS: dict[str, dict[str, Any]] = {
         "default": "failed",
         "help": "which run directories stay (images, logs)",
     },
-    "runs": {"default": "/var/tmp/zdtm", "metavar": "DIR", "help": "where run directories are made"},
+    "runs": {"default": str(RUNS), "metavar": "DIR", "help": "where run directories are made"},
 }

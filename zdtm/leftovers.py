@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class World(NamedTuple):
     files: frozenset[str]
 
 
-def survey(*directories: Path) -> World:
+def survey(directories: Iterable[Path]) -> World:
     """The mounts of this namespace, the control groups, and the files below some directories."""
     mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     roots = [words[4] for words in mounts if words[words.index("-") + 1] in ("cgroup", "cgroup2")]

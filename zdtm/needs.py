@@ -8,7 +8,7 @@ import shutil
 from .build import has_library
 from .description import Description
 from .engines import has_feature
-from .run import Settings, modes
+from .settings import Settings
 
 
 def reason_to_skip(test: Description, settings: Settings) -> str:
@@ -16,7 +16,7 @@ def reason_to_skip(test: Description, settings: Settings) -> str:
     needs = test.needs
     if (needs.root or test.user) and os.geteuid() != 0:
         return "it must be run by root"
-    for mode in modes(settings):
+    for mode in settings.modes:
         if mode not in test.modes:
             return f"it does not run in mode {mode}"
     for command in needs.commands:

@@ -7,6 +7,7 @@ no child left, and only direct children are ever killed, whose pids stay theirs 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -87,6 +88,11 @@ class Nursery:
                 raise Late(f"{seconds:g} s")
             self._pause(min(_POLL, left))
 
+    def rest(self, seconds: float) -> None:
+        """Reaps for a while."""
+        with contextlib.suppress(Late):
+            self.until(lambda: False, seconds)
+
     def tree(self) -> list[int]:
         """Pids of all living descendants and of zombies that are not ours to reap, parents first."""
         self._reap()
@@ -113,11 +119,9 @@ class Nursery:
         self._reap()
 
     def _reap(self) -> None:
-        try:
+        with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 self._ended[ended[0]] = ended[1]
-        except ChildProcessError:
-            pass
 
 
 def _become(words: Sequence[str | Path], place: Place) -> NoReturn:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from .description import Description
 from .needs import reason_to_skip
 from .results import Outcome, Result
-from .run import Settings
+from .settings import Settings
 from .worker import settings_to_json
 
 _LAST_WORDS = 15.0  # seconds that a worker gets to clean up

@@ -31,7 +31,8 @@ from .description import Description, load
 from .engines import Engine
 from .nursery import HANDLED, Interrupted
 from .results import Circumstances, Outcome, Result, judge
-from .run import Run, Settings, modes
+from .run import Run
+from .settings import Settings
 
 
 def main() -> int:
@@ -81,7 +82,7 @@ def _perform(test: Description, settings: Settings) -> Result:
     kept = False
     try:
         result = Run(test, settings, directory, lambda step: _print({"step": step})).perform()
-        here = Circumstances(settings.engine.kind, modes(settings), platform.release(), datetime.date.today())
+        here = Circumstances(settings.engine.kind, settings.modes, platform.release(), datetime.date.today())
         result = judge(result, test.expect_fail, here)
         kept = settings.keep == "always" or (settings.keep == "failed" and result.outcome is Outcome.FAILED)
     finally:

@@ -15,8 +15,8 @@ from zdtm.description import load
 from zdtm.engines import Engine
 from zdtm.pytest_plugin import Silent
 from zdtm.results import Outcome, Result
-from zdtm.run import Settings
 from zdtm.runner import Runner
+from zdtm.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
 
@@ -85,7 +85,7 @@ def test_an_engine_that_does_nothing_passes_without_restore(tmp_path: Path) -> N
         ("dump crashes", "plain", "dump", "was killed by SIGSEGV"),
         ("nothing", "plain", "gone", "processes stayed after the dump: 2 (victim)"),
         ("dump ends the tree", "norst", "gone", "ended the tree that it was told to leave running"),
-        ("dump stops the tree", "norst", "gone", "left stopped: [2]"),
+        ("dump stops the tree", "norst", "state", "pid 2: state was 'alive', is 'stopped'"),
         ("nothing", "stop", "gone", "not stopped: [2]"),
         ("dump leaves a process", "norst", "state", "is new"),
         ("dump leaves a file", "norst", "leftovers", "link_remap.1 stayed"),
@@ -194,7 +194,7 @@ from pathlib import Path
 from zdtm.description import load
 from zdtm.engines import Engine
 from zdtm.pytest_plugin import Silent
-from zdtm.run import Settings
+from zdtm.settings import Settings
 from zdtm.runner import Runner
 here = Path({str(tmp_path)!r})
 settings = Settings(Engine(here / "engine", "fake"), runs=here / "runs")

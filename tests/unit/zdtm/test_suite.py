@@ -113,10 +113,10 @@ def test_command_lines() -> None:
 
 def test_new_files_are_leftovers_and_removed_ones_are_not(tmp_path: Path) -> None:
     (tmp_path / "old").touch()
-    before = leftovers.survey(tmp_path)
+    before = leftovers.survey([tmp_path])
     (tmp_path / "old").unlink()
     (tmp_path / "new").touch()
-    assert leftovers.new_things(before, leftovers.survey(tmp_path)) == [f"the file {tmp_path}/new stayed"]
+    assert leftovers.new_things(before, leftovers.survey([tmp_path])) == [f"the file {tmp_path}/new stayed"]
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
