@@ -115,7 +115,9 @@ def _own_pages(task: FrozenTask) -> list[Run]:
             count = fcntl.ioctl(pagemap, fs.PAGEMAP_SCAN, request)
             found += [Run(vector[3 * i], vector[3 * i + 1]) for i in range(count)]
             at = fs.PM_SCAN_ARG.get(request, "walk_end")
-            if not count:
+            # A vector that is not full says that the walk came to its end; walk_end does not: it keeps the place where
+            # the kernel's own buffer of 512 regions was full last (fs/proc/task_mmu.c, do_pagemap_scan).
+            if count < REGIONS:
                 break
     finally:
         os.close(pagemap)
