@@ -140,7 +140,7 @@ def _make(paths: Iterable[str]) -> None:
         os.mkdir(path)
 
 
-@feature(EXTRA, "the kernel of the day decides, 6.8 does", alone=True)
+@feature(EXTRA, "between 6.1 and 6.18", alone=True)
 def overlayfs_maps() -> None:
     """A file of an overlay appears in /proc/PID/maps as the overlay's, not as the lower file system's."""
     bind_private()

@@ -102,7 +102,7 @@ def madvise_guard() -> None:
         call("madvise", address, PAGE, mman.MADV_GUARD_INSTALL)
 
 
-@feature(EXTRA, "6.15")
+@feature(EXTRA, "6.15, commit a516403787e0")
 def pagemap_scan_guard_pages() -> None:
     """PAGE_IS_GUARD: PAGEMAP_SCAN tells guard pages from pages that were never touched."""
     with mapping(2 * PAGE) as address:
@@ -111,7 +111,7 @@ def pagemap_scan_guard_pages() -> None:
             raise Missing("PAGEMAP_SCAN does not see a guard page")
 
 
-@feature(EXTRA, "6.11, commit bfc69fd05ef9")
+@feature(EXTRA, "6.11, commit ed5d583a88a9")
 def procmap_query() -> None:
     """PROCMAP_QUERY: one mapping by address, without the text of all."""
     layout = fs.PROCMAP_QUERY_ARG

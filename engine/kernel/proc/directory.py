@@ -49,17 +49,15 @@ class ProcDir:
     __slots__ = ("fd", "pid", "subject")
 
     def __init__(self, pid: int, parent: int | None = None, subject: str = "") -> None:
-        """Opens the directory named `pid` in /proc, or in the directory `parent`."""
+        """Opens /proc/PID, or that of the thread `pid` below `parent`, the descriptor of its process."""
         self.pid = pid
         self.subject = subject or f"pid {pid}"
         self.fd = -1
-        name = str(pid) if parent is not None else f"/proc/{pid}"
+        name = f"/proc/{pid}" if parent is None else f"task/{pid}"
         try:
             self.fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
         except OSError as error:
-            raise KernelError(
-                "open", ESRCH if error.errno == ENOENT else error.errno or 0, self.subject
-            ) from None
+            raise KernelError("open", ESRCH if error.errno == ENOENT else error.errno or 0, self.subject) from None
 
     def __enter__(self) -> Self:
         return self
@@ -116,14 +114,7 @@ class ProcDir:
 
     def task(self, tid: int) -> ProcDir:
         """The directory of one thread."""
-        try:
-            fd = os.open("task", _OPEN_DIRECTORY, dir_fd=self.fd)
-        except OSError as error:
-            raise self._failure("open", "task", error) from None
-        try:
-            return ProcDir(tid, fd, f"{self.subject} tid {tid}")
-        finally:
-            os.close(fd)
+        return ProcDir(tid, self.fd, f"{self.subject} tid {tid}")
 
     def tasks(self) -> list[int]:
         """The tids of all threads, ascending."""

@@ -189,3 +189,9 @@ def test_probes_leave_nothing_behind() -> None:
 
 def _ours_in_tmp() -> list[str]:
     return sorted(name for name in os.listdir("/tmp") if name.startswith("amber-probe"))
+
+
+def test_the_documentation_lists_every_feature() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "kernel.md").read_text()
+    rows = [f"| `{f.name}` | {f.category} | {f.since} | {f.doc} |" for f in catalog.features().values()]
+    assert [row for row in rows if row not in text] == []
