@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DESCRIPTORS = os.path.join(os.path.dirname(__file__), "descriptors.bin")
 WELL_KNOWN = "google.protobuf.internal.well_known_types"
-EMPTY_MESSAGE = b"\n\x0aamber.null\x12\x05amber\"\x09\n\x07nothing"  # a file with one message, without fields
+EMPTY_MESSAGE = b'\n\x0aamber.null\x12\x05amber"\x09\n\x07nothing'  # a file with one message, without fields
 
 
 class Pool:

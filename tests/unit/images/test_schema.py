@@ -37,9 +37,10 @@ def messages_of(files: dict[str, Any]) -> dict[str, Any]:
 
 def spell(field: Any, pool: Pool) -> str:
     """A field as schema.json writes it: label, type, name, number, default, and how it is shown to people."""
-    kind = field.type_name.rpartition(".")[2] or field.DESCRIPTOR.enum_types_by_name["Type"].values_by_number[
-        field.type
-    ].name.removeprefix("TYPE_").lower()
+    kind = (
+        field.type_name.rpartition(".")[2]
+        or field.DESCRIPTOR.enum_types_by_name["Type"].values_by_number[field.type].name.removeprefix("TYPE_").lower()
+    )
     default = [f"default={field.default_value}"] if field.HasField("default_value") else []
     shown = field.options.Extensions[pool.extension("criu")].ListFields()
     display = sorted(f"{option.name}={str(value).replace('True', 'true')}" for option, value in shown)

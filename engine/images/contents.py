@@ -1,0 +1,52 @@
+"""Bytes of image files: read with a bound, written whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from engine.errors import ImageError
+
+# The most that is read into memory, in bytes. An address space of a million mappings has an image of 60 MB.
+LARGEST = 256 << 20
+LARGEST_WITH_PAYLOAD = 4 << 30
+
+
+def read_contents(name: str, shown: str, with_payload: bool, directory: int | None = None) -> bytes | None:
+    """All bytes of a regular file, None when it is missing. `shown` is its name in errors, always ImageError."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ImageError(f"{shown}: {error.strerror}") from None
+    try:
+        return _read(fd, shown, LARGEST_WITH_PAYLOAD if with_payload else LARGEST)
+    except OSError as error:
+        raise ImageError(f"{shown}: {error.strerror}") from None
+    finally:
+        os.close(fd)
+
+
+def write_contents(name: str, data: bytes, directory: int | None = None) -> None:
+    """Make or replace a file with exactly these bytes. OSError when it fails."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    fd = os.open(name, flags, 0o644, dir_fd=directory)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    finally:
+        os.close(fd)
+
+
+def _read(fd: int, shown: str, limit: int) -> bytes:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{shown}: not a regular file")
+    if status.st_size > limit:
+        raise ImageError(f"{shown}: {status.st_size} bytes are more than an image of this type has ({limit})")
+    parts = []
+    while part := os.read(fd, status.st_size + 1):
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,105 @@
+"""The container of the images: magics, then entries of length, message and, for some types, a payload.
+
+Version 1.1 begins with a head magic, version 1 without; which one a directory has, says its inventory. All numbers
+are 32-bit little-endian. Nothing in a file is believed: what is missing, too long, left over or of another type is an
+ImageError with the file's name, the entry's number and the offset.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.errors import ImageError
+from engine.images.catalog import COMMON_MAGIC, SERVICE_MAGIC, type_of_magic
+from engine.images.cursor import Cursor
+from engine.images.payload import is_last, read_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from engine.images.catalog import ImageType
+
+V1, V1_1 = 1, 2  # img_version of the inventory
+HEAD_MAGICS = (COMMON_MAGIC, SERVICE_MAGIC)
+
+
+class Entry(NamedTuple):
+    """A message of an image file and the bytes that follow it."""
+
+    message: Any
+    payload: bytes = b""
+
+
+def read_image(type_: ImageType, data: bytes, name: str, version: int | None = None) -> list[Entry]:
+    """All entries of a file's contents. `version` is the inventory's img_version; None takes either."""
+    cursor = Cursor(data, name)
+    _read_magics(type_, cursor, version)
+    entries: list[Entry] = []
+    more = True
+    while more and (cursor.left or _is_due(type_, entries)):
+        cursor.entry = len(entries)
+        entries.append(_read_entry(type_, cursor))
+        more = not (type_.single or is_last(type_.kind, entries[-1].message))
+    if cursor.left:
+        cursor.fail(f"{cursor.left} bytes follow the last entry")
+    return entries
+
+
+def image_bytes(type_: ImageType, entries: Iterable[Any], name: str) -> bytes:
+    """The contents of a file of version 1.1. Entries are messages, or pairs of message and payload."""
+    parts = [_word(magic) for magic in (type_.head_magic, type_.magic) if magic]
+    for number, entry in enumerate(entries):
+        message, payload = entry if isinstance(entry, tuple) else (entry, b"")
+        cursor = Cursor(payload, name)
+        cursor.entry = number
+        body = _serialize(message, type_.message_at(number), cursor)
+        if read_payload(type_.kind, message, cursor) != payload:
+            cursor.fail(f"a payload of {len(payload)} bytes does not fit {message.DESCRIPTOR.name}")
+        parts += [_word(len(body)), body, payload]
+    return b"".join(parts)
+
+
+def guess_type(data: bytes, name: str) -> ImageType:
+    """The type that the magics of a file's contents tell."""
+    cursor = Cursor(data, name)
+    magic = cursor.word("the magic")
+    type_ = type_of_magic(cursor.word("the magic") if magic in HEAD_MAGICS else magic)
+    if type_ is None:
+        cursor.fail("no type of image has this magic: the file is raw data, foreign or damaged")
+    return type_
+
+
+def _is_due(type_: ImageType, entries: list[Entry]) -> bool:
+    """Whether a file must not end here."""
+    return not entries and (type_.single or type_.head is not None)
+
+
+def _read_magics(type_: ImageType, cursor: Cursor, version: int | None) -> None:
+    if type_.message is None:
+        raise ImageError(f"{cursor.name}: files of type {type_.kind} have no messages")
+    magic = cursor.word("the magic")
+    if version != V1 and type_.head_magic and (version == V1_1 or magic in HEAD_MAGICS):
+        if magic != type_.head_magic:
+            cursor.fail(f"the head magic is {magic:#010x} instead of {type_.head_magic:#010x}")
+        magic = cursor.word("the magic")
+    if magic != type_.magic:
+        found = type_of_magic(magic)
+        other = f", which is that of {found.kind}" if found else ""
+        cursor.fail(f"the magic is {magic:#010x}{other} instead of {type_.magic:#010x} ({type_.kind})")
+
+
+def _read_entry(type_: ImageType, cursor: Cursor) -> Entry:
+    message = cursor.message(type_.message_at(cursor.entry or 0), "the entry")
+    return Entry(message, read_payload(type_.kind, message, cursor))
+
+
+def _serialize(message: Any, expected: str, cursor: Cursor) -> bytes:
+    if message.DESCRIPTOR.name != expected:
+        cursor.fail(f"{message.DESCRIPTOR.name} instead of {expected}")
+    if not message.IsInitialized():
+        cursor.fail(f"{expected} lacks {', '.join(message.FindInitializationErrors())}")
+    return bytes(message.SerializeToString())
+
+
+def _word(number: int) -> bytes:
+    return number.to_bytes(4, "little")
