@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engine.plan.builder import Actor
     from engine.plan.graph import Milestone, Node, Step
     from engine.resources.files.table import Opener
+    from engine.resources.memory.contents import Piece, Run
     from engine.stats import Timings
 
 ALIVE, DEAD, STOPPED = 1, 2, 3  # task_core_entry.task_state
@@ -56,7 +57,11 @@ class NewTask:
         self.pid, self.ppid, self.pgid, self.sid = item.pid, item.ppid, item.pgid, item.sid
         self.children: list[NewTask] = []
         self.parent: NewTask | None = None
-        self.heir = False  # born with its parent's memory (copy-on-write)
+        self.heir = False  # born with its parent's memory (inherit.py decides this and the next ones)
+        self.kept: set[int] = set()  # mappings that it has from its parent, by their start
+        self.fill: list[Piece] = []  # pages to read from the image
+        self.drop: list[Run] = []  # pages of the parent that are not its own
+        self.pages_path = ""
         self.ids, self.mm, self.fs = pb.task_kobj_ids_entry(), pb.mm_entry(), pb.fs_entry()
         self.descriptors: list[pb.fdinfo_entry] = []
         self.threads = [NewThread(self, tid, self._core(tid)) for tid in self._tids()]
@@ -82,6 +87,12 @@ class NewTask:
     def dead(self) -> bool:
         """To be a zombie."""
         return self.state == DEAD
+
+    @property
+    def outside(self) -> bool:
+        """In the session that its parent left: to be born before the parent's setsid."""
+        parent = self.parent
+        return parent is not None and parent.sid == parent.pid and self.sid not in (parent.sid, self.pid)
 
     def step(self, stage: int, what: str, needs: Iterable[Node] = ()) -> Step:
         """A step of the process, run by its leader."""

@@ -19,7 +19,7 @@ from engine.plan.place import find_hole
 from engine.rebuild import STOPPED, NewTask, NewTree
 from engine.resources import inventory, stages
 from engine.resources.files.table import Opener
-from engine.resources.memory import mappings, shared
+from engine.resources.memory import inherit, mappings, shared
 from engine.resources.task import state, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
@@ -55,6 +55,7 @@ def _plan(new: NewTree) -> None:
     new.scratch = find_hole(areas, room)
     new.opener = Opener(new, resources.FILES)
     new.plan.halt = HALT
+    inherit.plan(new)
     tree.restore(new)
     for task in new.alive:
         new.opener.share(task)

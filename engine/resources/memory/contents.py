@@ -146,6 +146,7 @@ def pieces(task: NewTask) -> tuple[int, list[Piece]]:
     messages = task.tree.images.read("PAGEMAP", task.pid)
     if not messages:
         return 0, []
+    task.pages_path = task.tree.images.path(f"pages-{messages[0].pages_id}.img")
     found: list[Piece] = []
     offset = 0
     for entry in messages[1:]:
@@ -179,10 +180,10 @@ def _clip(task: NewTask, found: list[Piece]) -> list[Piece]:
 
 def restore(task: NewTask) -> None:
     """Reads the contents in; big ones by two threads."""
-    pages_id, found = pieces(task)
+    found = task.fill
     if not found:
         return
-    path = task.tree.images.path(f"pages-{pages_id}.img")
+    path = task.pages_path
     _check_size(task, path, found)
     with task.step(stages.FILL, "contents") as step:
         step.why = f"{task.leader}, contents from {path}"

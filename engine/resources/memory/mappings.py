@@ -96,9 +96,10 @@ def areas(task: NewTask) -> list[Area]:
 def restore(task: NewTask) -> None:
     """mmap now, mprotect and madvise when the contents are there."""
     with task.step(stages.MAP, "mappings") as step:
+        _leave_parent(task, step)
         opened: dict[tuple[int, int], Value] = {}
         for vma in task.mm.vmas:
-            if vma.status & (VDSO | VVAR | VSYSCALL):
+            if vma.status & (VDSO | VVAR | VSYSCALL) or vma.start in task.kept:
                 continue
             step.why = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
             _map(task, vma, step, opened)
@@ -109,6 +110,17 @@ def restore(task: NewTask) -> None:
         for vma in task.mm.vmas:
             step.why = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
             _settle(vma, step)
+
+
+def _leave_parent(task: NewTask, step: Emitter) -> None:
+    """The first thing an heir (inherit.py) does: it gives up what is not its own."""
+    if task.parent is None or not task.heir:
+        return
+    for vma in task.parent.mm.vmas:
+        if vma.start not in task.kept and not vma.status & VSYSCALL:
+            step.call("munmap", vma.start, vma.end - vma.start)
+    for run in task.drop:
+        step.call("madvise", run.start, run.end - run.start, mman.MADV_DONTNEED)
 
 
 def _map(task: NewTask, vma: pb.vma_entry, step: Emitter, opened: dict[tuple[int, int], Value]) -> None:

@@ -19,6 +19,6 @@ VDSO, VVAR = 8, 4096
 def restore(task: NewTask, step: Emitter) -> None:
     """Maps data and code where the task had them; the data come first, the code directly behind."""
     places = [v.start for v in task.mm.vmas if v.status & (VDSO | VVAR)]
-    if places:
+    if places and min(places) not in task.kept:
         step.why = f"{task.leader}, vdso"
         step.call("arch_prctl", ARCH_MAP_VDSO_64, min(places))
