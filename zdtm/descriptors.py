@@ -47,11 +47,14 @@ _O_LARGEFILE = 0o100000
 
 
 def descriptor_facts(target: str, info: str, status: os.stat_result, numbers: Numbers) -> dict[str, str]:
-    """What fdinfo, the link and stat() tell about one descriptor."""
+    """What fdinfo, the link and stat() tell about one descriptor.
+
+    Details are sorted: the kernel lists what an epoll watches in the order of addresses of its own.
+    """
     if match := _NUMBERED.fullmatch(target):
         target = numbers.name(match[1], match[2])
     flags = int(proc.parse_fields(info).get("flags", "0"), 8) & ~_O_LARGEFILE
-    facts = {"target": target, "flags": f"{flags:#o}", "mode": f"{status.st_mode:o}"}
+    facts = {"target": target, "flags": f"0{flags:o}", "mode": f"{status.st_mode:o}"}
     if stat_bits.S_ISREG(status.st_mode):
         facts["size"] = str(status.st_size)
         facts["links"] = str(status.st_nlink)
@@ -59,7 +62,7 @@ def descriptor_facts(target: str, info: str, status: os.stat_result, numbers: Nu
         facts["device"] = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
     details = [line for line in info.splitlines() if line.partition(":")[0] not in _INFO_LEFT_OUT]
     if details:
-        facts["details"] = "; ".join(_without_numbers(line) for line in details)
+        facts["details"] = "; ".join(sorted(_without_numbers(line) for line in details))
     return facts
 
 
