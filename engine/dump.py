@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine import resources
+from engine import resources, stats
 from engine.errors import AmberError, EngineBug, Refused, UsageError
 from engine.frozen import FrozenTask, FrozenTree
 from engine.images.directory import ImageDir
@@ -21,6 +21,7 @@ from engine.resources import inventory
 from engine.resources.files.table import Registry
 from engine.resources.memory import contents, shared
 from engine.resources.task import futexes, ids, tree
+from engine.scripts import Hooks
 from engine.stats import Timings
 
 if TYPE_CHECKING:
@@ -40,17 +41,33 @@ def dump(options: DumpOptions) -> DumpResult:
     timings = Timings()
     frozen = FrozenTree(options, images, timings)
     frozen.registry = Registry(frozen, resources.FILES)
+    hooks = Hooks(options.action_scripts, options.notify, images.fd, options.log)
     try:
+        hooks.reached("pre-dump", options.pid)
         _prepare(frozen)
-        with Freezer(options.pid, options.timeout) as freezer, timings.span("frozen_time"):
-            frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
-            _collect(frozen)
-            _write(frozen)
-            _let_go(options, freezer)
+        status = _freeze_and_save(frozen, hooks)
     except BaseException:
         images.discard()
         raise
-    return DumpResult(options.pid, timings.dump_stats())
+    stats.write(options.images_dir if options.work_dir is None else options.work_dir, timings.dump_stats())
+    return DumpResult(options.pid, timings.dump_stats(), status)
+
+
+def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
+    """The time that users feel. Returns the status of a post-dump script that wants the tree to run on."""
+    options, timings = frozen.options, frozen.timings
+    freezer = Freezer(options.pid, options.timeout)
+    with timings.span("freezing_time"):
+        freezer.freeze()
+    with freezer, timings.span("frozen_time"):
+        frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
+        hooks.reached("network-lock", options.pid)
+        _collect(frozen)
+        _write(frozen)
+        status = hooks.reached("post-dump", options.pid)
+        _let_go(options, freezer, refused=status != 0)
+    hooks.reached("network-unlock", options.pid)
+    return status
 
 
 def _prepare(frozen: FrozenTree) -> None:
@@ -182,11 +199,11 @@ def _write_task(task: FrozenTask) -> None:
     contents.write(task)
 
 
-def _let_go(options: DumpOptions, freezer: Freezer) -> None:
+def _let_go(options: DumpOptions, freezer: Freezer, refused: bool) -> None:
     """The images are complete: what was asked for happens to the tree."""
-    if options.leave_stopped:
+    if options.leave_stopped and not refused:
         freezer.stop()
-    elif options.leave_running:
+    elif options.leave_running or refused:
         freezer.thaw()
     else:
         freezer.kill()

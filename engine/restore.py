@@ -10,7 +10,7 @@ import resource
 import signal
 from typing import TYPE_CHECKING
 
-from engine import pidfile, resources
+from engine import pidfile, resources, stats
 from engine.images.directory import ImageDir
 from engine.kernel.skeleton import Role, Troupe
 from engine.options import RestoreResult
@@ -44,6 +44,8 @@ def restore(options: RestoreOptions) -> RestoreResult:
             text = "\n".join(listing(new.plan)) + "\n"
             return RestoreResult(new.root.pid, timings.restore_stats(), text)
         _run(new)
+    directory = options.images_dir if options.work_dir is None else options.work_dir
+    stats.write(directory, timings.restore_stats())
     return RestoreResult(new.root.pid, timings.restore_stats())
 
 

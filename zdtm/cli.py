@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import engines, suite
+from . import bench, engines, suite
 from .description import Description, DescriptionError
 from .engines import EngineMissing
 from .report import Report, summary
@@ -51,6 +51,19 @@ def _run(options: argparse.Namespace) -> int:
     return int(any(result.outcome is Outcome.FAILED for result in results) or len(results) < len(tests))
 
 
+def _bench(options: argparse.Namespace) -> int:
+    chosen = [engines.find(name) for name in options.engine or ["amber", "criu"]]
+    try:
+        found = bench.run(chosen, bench.chosen(options.rows), options.rounds, Path(options.place))
+    except bench.BenchError as error:
+        print(f"zdtm: {error}", file=sys.stderr)
+        return 1
+    print(bench.table(found))
+    if options.json:
+        Path(options.json).write_text(bench.as_json(found))
+    return 0
+
+
 def _chosen(options: argparse.Namespace) -> list[Description]:
     return suite.choose(suite.collect(), options.test, options.tests, options.exclude)
 
@@ -73,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="name the tests")
     listing.set_defaults(command=_list)
     _add_choice(listing, required=False)
+    measuring = commands.add_parser("bench", help="measure engines against one another")
+    measuring.set_defaults(command=_bench)
+    measuring.add_argument("--engine", action="append", metavar="NAME", help="amber, criu or a path; repeatable")
+    measuring.add_argument("--rows", default="", metavar="REGEX", help="measure only these")
+    measuring.add_argument("--rounds", type=_count, default=5, metavar="N", help="so many for each engine")
+    measuring.add_argument("--place", default="/dev/shm", metavar="DIR", help="a memory file system for the images")
+    measuring.add_argument("--json", metavar="FILE", help="write every sample there")
     running = commands.add_parser("run", help="run tests")
     running.set_defaults(command=_run)
     _add_choice(running, required=True)

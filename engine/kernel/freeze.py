@@ -40,7 +40,7 @@ class Frozen:
 
 
 class Freezer:
-    """A context: the tree is frozen inside it.
+    """A tree to be frozen, and a context.
 
     On the way out everything that is still held is let go; what should happen to the tasks instead is said by
     `kill` or `leave_stopped` before.
@@ -51,7 +51,8 @@ class Freezer:
         self.processes: list[Frozen] = []  # parents before children
         self._seen: dict[int, Frozen] = {}
 
-    def __enter__(self) -> Freezer:
+    def freeze(self) -> None:
+        """Stops every thread of the tree; AmberError when that takes too long, and then all run again."""
         with Alarm(self.timeout, f"pid {self.root}: the tree could not be frozen in {self.timeout} s"):
             try:
                 while self._pass():
@@ -59,6 +60,8 @@ class Freezer:
             except BaseException:
                 self.thaw()
                 raise
+
+    def __enter__(self) -> Freezer:
         return self
 
     def __exit__(self, *_: object) -> None:
