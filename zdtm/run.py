@@ -22,6 +22,7 @@ from pathlib import Path
 from . import engines, leftovers, logs
 from .description import Description
 from .facts import State
+from .images import complaint as image_complaint
 from .nursery import Late, Nursery, Place, describe_status
 from .results import Excerpt, Outcome, Result
 from .settings import Settings
@@ -110,6 +111,8 @@ class Run:
         except Failure as failure:
             self._check_unharmed(before, failure)
             raise
+        if complaint := image_complaint(images):
+            raise Failure(complaint)
 
     def _restore(self, images: Path) -> None:
         engine, mode = self.settings.engine, self.settings.mode
