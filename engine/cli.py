@@ -109,10 +109,6 @@ def _report(settings: Settings, place: Workplace, result: DumpResult | RestoreRe
     if result.listing:
         say(result.listing.rstrip("\n") + "\n")
         return
-    try:
-        stats.write(".", result.stats)
-    except (AmberError, OSError) as error:  # the work itself is done, and well
-        place.log.warning(f"the statistics are lost: {error}")
     if settings.values["display_stats"]:
         say(stats.report(result.stats))
 

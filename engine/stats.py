@@ -9,8 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.errors import AmberError
+from engine.log import SILENT
+
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from engine.log import Log
 
 
 class DumpStats(NamedTuple):
@@ -42,8 +47,18 @@ class RestoreStats(NamedTuple):
     pages_restored: int = 0
 
 
-def write(directory: str | int, stats: DumpStats | RestoreStats) -> None:
-    """Write the file stats-dump or stats-restore, as CRIU does, into the work directory."""
+def write(directory: str | int, stats: DumpStats | RestoreStats, log: Log = SILENT) -> None:
+    """Write the file stats-dump or stats-restore, as CRIU does, into the work directory.
+
+    A failure is only warned of: the dump or restore itself is done, and well.
+    """
+    try:
+        _write(directory, stats)
+    except (AmberError, OSError) as error:
+        log.warning(f"the statistics are lost: {error}")
+
+
+def _write(directory: str | int, stats: DumpStats | RestoreStats) -> None:
     from engine.images import pb
     from engine.images.directory import ImageDir
 

@@ -129,21 +129,11 @@ def test_a_plan_goes_to_standard_output_and_no_file_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_statistics_go_into_the_work_directory_and_are_shown_if_asked_for(
-    tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_statistics_are_shown_if_asked_for(tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     engine(DUMPED)
-    assert cli.main(["dump", "-t", "7", "-D", "/", "-W", str(tmp_path), "--display-stats"]) == 0
-    assert (tmp_path / "stats-dump").exists()
+    assert cli.main(["dump", "-t", "7", "-D", str(tmp_path), "--display-stats"]) == 0
     out = capsys.readouterr().out
     assert "frozen_time" in out and "42 us" in out
-
-
-def test_losing_the_statistics_is_no_failure(tmp_path: Path, engine: Engine) -> None:
-    engine(DUMPED)
-    (tmp_path / "stats-dump").mkdir()
-    assert cli.main(["dump", "-t", "7", "-D", str(tmp_path), "-o", "log"]) == 0
-    assert "Warn (amber): the statistics are lost" in (tmp_path / "log").read_text()
 
 
 def test_errors_are_in_the_log_and_on_standard_error(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 
 from engine.images import pb
+from engine.log import Log
 from engine.stats import DumpStats, RestoreStats, Timings, report, write
 
 
@@ -59,3 +61,13 @@ def test_the_file_carries_every_field(tmp_path: Path, stats: DumpStats | Restore
     assert int.from_bytes(content[8:12], "little") == len(content) - 12
     entry = getattr(pb.stats_entry.FromString(content[12:]), name)
     assert {field: getattr(entry, field) for field in stats._fields} == stats._asdict()
+
+
+def test_losing_the_file_is_warned_of_and_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "stats-dump").mkdir()
+    (tmp_path / "log").touch()
+    log = Log(os.open(tmp_path / "log", os.O_WRONLY))
+    write(str(tmp_path), DumpStats(), log)
+    write(str(tmp_path / "none"), DumpStats(), log)
+    log.flush()
+    assert (tmp_path / "log").read_text().count("Warn (amber): the statistics are lost") == 2
