@@ -65,7 +65,9 @@ void note(const char *format, ...)
 
 static void describe_errno(char *text, size_t size)
 {
-	snprintf(text, size, errno ? " (errno %d: %s)" : "", errno, strerror(errno));
+	*text = 0;
+	if (errno)
+		snprintf(text, size, " (errno %d: %s)", errno, strerror(errno));
 }
 
 int test_fail(const char *file, int line, const char *format, ...)
