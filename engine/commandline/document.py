@@ -17,6 +17,7 @@ environment and exit statuses mean what they mean there.
 | command | state |
 |---|---|
 | `dump`, `restore`, `check` | work |
+| `check PID` | Amber's own: all obstacles that stand in the way of dumping the tree |
 | `image decode`, `image encode`, `image show` | Amber's own: image files as JSON, as `crit` writes it |
 | `pre-dump`, `page-server`, `lazy-pages`, `service`, `swrk`, `dedup`, `cpuinfo` | not yet: refused |
 | `exec`, `show` | removed from CRIU long ago: status 255 |
@@ -29,6 +30,18 @@ and in the log; 1 to 255 from a post-dump action script; 255 for a removed comma
 `/etc/criu/default.conf`, `$HOME/.criu/default.conf`, `$CRIU_CONFIG_FILE`, `--config FILE`, command line:
 what comes later counts. `--config` and `--no-default-config` switch the first two off. One option per line,
 without its dashes; a value may be in double quotes, `\\"` is a quote in it; `#` begins a comment.
+
+## Environment
+
+| variable | use |
+|---|---|
+| `HOME`, `CRIU_CONFIG_FILE` | configuration files, see above |
+| `CRIU_DEPRECATED` | the same as `--deprecated` |
+| `XDG_CACHE_HOME` | where the verdicts on kernel features are kept; else `/var/cache/amber` |
+| `CRTOOLS_SCRIPT_ACTION`, `CRTOOLS_IMAGE_DIR`, `CRTOOLS_INIT_PID` | given to action scripts |
+
+CRIU's other variables (`CRIU_LIBS_DIR`, `CRIU_FAULT`, `CRIU_TRACK_SHMEM`, `CRIU_PMC_OFF`, `CR_IP_TOOL`,
+`CR_IPTABLES`) have no effect.
 
 ## Options
 
