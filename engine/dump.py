@@ -14,7 +14,7 @@ from engine.frozen import FrozenTask, FrozenTree
 from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
 from engine.kernel.home import Home
-from engine.kernel.inject import Injection, find_gadgets, quiet_signal
+from engine.kernel.inject import Injection, find_gadgets, is_arena, quiet_signal
 from engine.kernel.proc import ProcDir
 from engine.options import DumpResult
 from engine.resources import inventory
@@ -101,6 +101,7 @@ def _collect(frozen: FrozenTree) -> None:
     for task in frozen.tasks:
         _look(task)
         frozen.obstacles += tree.check(task)
+    frozen.registry.collect(frozen.alive)
     asked = [(task, _ask(task)) for task in frozen.tasks]
     if frozen.obstacles:
         raise Refused(frozen.obstacles)
@@ -116,10 +117,14 @@ def _look(task: FrozenTask) -> None:
     if not task.threads:
         return
     task.status = task.proc.status()
-    task.mappings = task.proc.smaps()
+    mappings = task.proc.smaps()
+    task.left = [m.mapping for m in mappings if is_arena(m.mapping)]
+    task.mappings = [m for m in mappings if m.mapping not in task.left]
     for thread in task.threads:
         thread.home = Home.of(thread.tracee)
         futexes.leave_critical_section(thread)
+        if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):
+            task.refuse(str(thread), "it is still on its way home from an engine that was killed", "try again")
         with task.proc.task(thread.tid) as proc:
             thread.status = proc.status()
 
@@ -162,6 +167,7 @@ def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:
     tracees = [thread.tracee for thread in task.threads]
     gadgets = task.tree.gadgets.get(task.pid) or find_gadgets(task.pid, maps)
     task.injection = Injection(tracees, homes, gadgets, maps)
+    task.injection.left = task.left
     try:
         actors = {thread.tid: thread.ask.actor for thread in task.threads}
         for thread in task.threads:
@@ -180,7 +186,7 @@ def _write(frozen: FrozenTree) -> None:
     for task in frozen.tasks:
         _write_task(task)
     shared.write(frozen)
-    images.write("FILES", None, frozen.registry.files)
+    frozen.registry.write()
     images.write("PSTREE", None, [tree.entry(task) for task in frozen.tasks])
     images.write("INVENTORY", None, [inventory.collect(frozen)])
 
@@ -195,7 +201,7 @@ def _write_task(task: FrozenTask) -> None:
     images.write("IDS", task.pid, [task.ids])
     images.write("MM", task.pid, [task.mm])
     images.write("FS", task.pid, [task.fs])
-    images.write("FDINFO", task.ids.files_id, task.tree.registry.collect(task))
+    images.write("FDINFO", task.ids.files_id, task.tree.registry.entries(task))
     contents.write(task)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.kernel.freeze import Frozen
     from engine.kernel.home import Home
     from engine.kernel.inject import Gadgets, Injection
-    from engine.kernel.proc import DetailedMapping, ProcDir, Stat, Status
+    from engine.kernel.proc import DetailedMapping, Mapping, ProcDir, Stat, Status
     from engine.kernel.ptrace import Rseq, Tracee
     from engine.options import DumpOptions
     from engine.plan.builder import Emitter
@@ -57,6 +57,10 @@ class FrozenThread:
         at = self.task.plan.offset(place)
         return bytes(self.task.view[at : at + size])
 
+    def refuse(self, reason: str, remedy: str = "") -> None:
+        """An obstacle of this thread."""
+        self.task.refuse("" if self.tid == self.task.pid else f"thread {self.tid}", reason, remedy)
+
     def __str__(self) -> str:
         leader = self.tid == self.task.pid
         return f"pid {self.tid}" if leader else f"pid {self.task.pid}, thread {self.tid}"
@@ -77,6 +81,7 @@ class FrozenTask:
         self.stat: Stat
         self.status: Status
         self.mappings: list[DetailedMapping] = []
+        self.left: list[Mapping] = []  # arenas that killed engines left in it
         self.injection: Injection | None = None
 
     @property

@@ -11,7 +11,7 @@ The states of an injection, one way only:
 
 At any instruction of this the engine may be killed: a thread that is let go runs to the end of the piece of code it
 is in, and from there home by `rt_sigreturn` (engine/kernel/home.py). What can stay behind is the mapping of an arena;
-`sweep` finds it at the next visit. Seccomp filters are suspended while traced; all signals but the halt signal are
+the next visit removes it. Seccomp filters are suspended while traced; all signals but the halt signal are
 blocked; a task in group-stop stays one.
 """
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from engine.kernel.proc import Mapping
     from engine.plan.builder import Actor
 
+ALL_PERMISSIONS = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
+ARENAS, ARENAS_END = 0x616D62657000, 0x616E62657000  # "amber" in hexadecimal: where arenas are asked for
 RED_ZONE = 128  # bytes below rsp that belong to the function (System V ABI, x86-64)
 U64 = (1 << 64) - 1
 SYSCALL_RET = b"\x0f\x05\xc3"
@@ -95,6 +97,13 @@ def quiet_signal(caught: int, blocked: int, pending: int) -> int:
     return next((s for s in QUIET_SIGNALS if not taken >> s - 1 & 1), 0)
 
 
+def is_arena(mapping: Mapping) -> bool:
+    """Whether a mapping is the arena of an engine that was killed, perhaps before it had anything in it: shared,
+    anonymous, all permissions, and where nobody but us asks for memory."""
+    ours = ARENAS <= mapping.start < ARENAS_END
+    return ours and mapping.name == "/dev/zero (deleted)" and mapping.prot == ALL_PERMISSIONS
+
+
 class Injection:
     """One process that plans run in. `threads[0]` is the leader."""
 
@@ -104,6 +113,7 @@ class Injection:
         self.threads, self.homes, self.gadgets = threads, homes, gadgets
         self.leader = threads[0]
         self.base = 0
+        self.left: list[Mapping] = []  # arenas of engines that were killed, to be removed with ours
         self.view: mmap.mmap | None = None
         self._mem = os.open(f"/proc/{self.leader.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         self._scratch = self._find_scratch(mappings)
@@ -140,6 +150,8 @@ class Injection:
             self.view.close()
             self._remote("munmap", self.base, size)
             self.base = 0
+            for arena in self.left:
+                self._remote("munmap", arena.start, arena.end - arena.start)
         self._send_home(self.leader)
         if self._saved:
             os.pwrite(self._mem, self._saved, self._scratch)
@@ -152,9 +164,9 @@ class Injection:
         os.pwrite(self._mem, frame, self._scratch)
 
     def _make_room(self, size: int) -> None:
-        prot = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
         flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
-        self.base = self._remote("mmap", 0, size, prot, flags, U64, 0)
+        hint = max((arena.end for arena in self.left), default=ARENAS)
+        self.base = self._remote("mmap", hint, size, ALL_PERMISSIONS, flags, U64, 0)
         path = f"/proc/{self.leader.pid}/map_files/{self.base:x}-{self.base + size:x}"
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
