@@ -2,10 +2,11 @@
 
 Allowed is, with its reason:
 
-1. what the test's description lists under `changes`: the program itself changes it while it runs;
+1. what the test's description lists under `changes`: the program itself changes it while it runs; with `threads`
+   or `processes` those that came or went, in all their aspects; with `descriptors` their positions as well;
 2. a mapping that grows downwards may have grown by up to 256 KiB: whoever runs on a stack may touch its next
    pages, a signal frame of the engine for one;
-3. in transition tests the positions in files: data flows while we look.
+3. in transition tests the positions in files and their sizes: data flows while we look.
 
 What never counts is not captured at all, see `state.py`: numbers of inodes, seams between mappings, how
 shared anonymous memory was made, O_LARGEFILE, time namespaces.
@@ -47,14 +48,29 @@ class Difference(NamedTuple):
 
 def differences(before: State, after: State, changes: Iterable[str] = ()) -> list[Difference]:
     """What differs beyond the allowed, in the order of pids; `changes` are aspects that are not compared."""
-    ignored = set(changes)
-    old = {fact: value for fact, value in before.items() if fact.aspect not in ignored}
-    new = {fact: value for fact, value in after.items() if fact.aspect not in ignored}
+    old, new = _stable(before, after, set(changes)), _stable(after, before, set(changes))
     _tolerate_stack_growth(old, new)
     facts = sorted(fact for fact in old.keys() | new.keys() if old.get(fact) != new.get(fact))
     things_old, things_new = _things(old), _things(new)
     whole = {_whole(fact, things_old ^ things_new): fact for fact in reversed(facts)}
     return [Difference(thing, old.get(fact), new.get(fact)) for thing, fact in sorted(whole.items())]
+
+
+def _stable(state: State, other: State, changes: set[str]) -> State:
+    """Facts that the program does not change. Where threads or processes come and go, only lasting ones count."""
+    if "descriptors" in changes:
+        changes = {*changes, "positions"}
+    lasting = {(fact.pid, fact.subject) for fact in other}
+    pids = {fact.pid for fact in other}
+
+    def counts(fact: Fact) -> bool:
+        if "processes" in changes and fact.pid not in pids:
+            return False
+        if "threads" in changes and fact.subject.startswith("thread ") and (fact.pid, fact.subject) not in lasting:
+            return False
+        return fact.aspect not in changes
+
+    return {fact: value for fact, value in state.items() if counts(fact)}
 
 
 def _things(state: State) -> set[Fact]:

@@ -31,9 +31,11 @@ def _descriptor(pid: int, fd: int, target: str, numbers: Numbers) -> State:
     info = text_of(proc.PROC / str(pid) / "fdinfo" / str(fd))
     status = os.stat(proc.PROC / str(pid) / "fd" / str(fd))
     facts = descriptor_facts(target, info, status, numbers)
-    position = {"position": proc.parse_fields(info).get("pos", "")}
+    flow = {"position": proc.parse_fields(info).get("pos", "")}
+    if stat_bits.S_ISREG(status.st_mode):
+        flow["size"] = str(status.st_size)
     subject = f"fd {fd}"
-    return dict([*facts_of(pid, "descriptors", subject, facts), *facts_of(pid, "positions", subject, position)])
+    return dict([*facts_of(pid, "descriptors", subject, facts), *facts_of(pid, "positions", subject, flow)])
 
 
 # Every kernel object of these is a new one after a restore.
@@ -56,7 +58,6 @@ def descriptor_facts(target: str, info: str, status: os.stat_result, numbers: Nu
     flags = int(proc.parse_fields(info).get("flags", "0"), 8) & ~_O_LARGEFILE
     facts = {"target": target, "flags": f"0{flags:o}", "mode": f"{status.st_mode:o}"}
     if stat_bits.S_ISREG(status.st_mode):
-        facts["size"] = str(status.st_size)
         facts["links"] = str(status.st_nlink)
     if stat_bits.S_ISBLK(status.st_mode) or stat_bits.S_ISCHR(status.st_mode):
         facts["device"] = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"

@@ -51,6 +51,26 @@ def test_aspects_that_the_program_changes_are_not_compared() -> None:
     assert told(before, after) == ["pid 7 fd 3: position was '0', is '9'"]
     assert told(before, after, ("positions",)) == []
     assert told(before, process(), ("positions",)) == ["pid 7 fd 3 is gone"]
+    assert told(before, process(), ("descriptors",)) == []
+
+
+def test_where_processes_come_and_go_the_lasting_ones_count() -> None:
+    before = process() | process(8) | descriptor(8) | descriptor()
+    after = process() | process(9) | descriptor(9) | descriptor(flags="01")
+    assert told(before, after, ("processes",)) == ["pid 7 fd 3: flags was '02', is '01'"]
+
+
+def thread(number: int, mask: str) -> State:
+    return {Fact(7, aspect, f"thread {number}", aspect): mask for aspect in ("threads", "signals", "ids")}
+
+
+def test_where_threads_come_and_go_the_lasting_ones_count() -> None:
+    before = process() | thread(7, "1") | thread(8, "1")
+    after = process() | thread(7, "2") | thread(9, "1")
+    assert told(before, after, ("threads",)) == [
+        "pid 7 thread 7: ids was '1', is '2'",
+        "pid 7 thread 7: signals was '1', is '2'",
+    ]
 
 
 def stack(start: int, end: int = 0x800000, flags: str = "gd", pid: int = 7) -> State:
