@@ -1,14 +1,13 @@
 """The builder: a mini linker for plans.
 
 A plan holds *actors* (one thread of execution each: a list of ops, slots, a small stack) and *blocks* of data
-with references among them. Nothing has an address until `link` is given the base of the arena; so the same plan
+with references among them. Nothing has an address until `encode` is given the base of the arena; so the same plan
 can be placed wherever the task has room.
-
-    arena    interpreter | control blocks | stacks | slots | ops | data
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,13 @@ from engine.abi.sched import CLONE_ARGS
 from engine.abi.syscalls import NR
 from engine.errors import EngineBug
 from engine.plan import blob
+from engine.plan.encode import encode
 from engine.plan.ops import (
     CALL,
-    CONTROL,
-    END,
+    CONTROL_SIZE,
+    CONTROLS,
     EQUAL,
+    FIRST_DATA,
     FULL_IO,
     HALT,
     LAYOUT,
@@ -29,7 +30,9 @@ from engine.plan.ops import (
     MUST,
     POST,
     REPEAT,
+    SLOTS,
     SPAWN,
+    STACKS,
     STORE,
     U64,
     WAIT,
@@ -40,11 +43,10 @@ from engine.plan.ops import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 PAGE = 4096
 STACK = 1024  # bytes; run() needs about 200, a signal frame is written elsewhere
-CONTROL_SIZE = 128
 
 
 class Emitter:
@@ -167,10 +169,6 @@ class Actor:
         return Ref(STACKS, self.index * STACK)
 
 
-# Blocks with fixed numbers; data blocks count from FIRST_DATA.
-INTERPRETER, CONTROLS, STACKS, SLOTS, OPS, FIRST_DATA = range(6)
-
-
 class Plan:
     """Actors and data, on their way to being bytes in an arena."""
 
@@ -180,7 +178,7 @@ class Plan:
         self.blocks: list[bytearray] = [bytearray() for _ in range(FIRST_DATA)]
         self.fixups: list[tuple[Ref, Ref]] = []  # (place of a pointer, what it points to)
         self.addresses: list[int] = []  # offset of each block in the arena, after layout
-        self.size = 0
+        self.size = 0  # bytes of the arena, whole pages; 0 before layout
         self._known: dict[bytes, Ref] = {}
 
     def actor(self, name: str) -> Actor:
@@ -212,6 +210,7 @@ class Plan:
         """Gives every block its offset; the size of the arena in bytes, whole pages."""
         ops = sum(len(a.ops) + 1 for a in self.actors)
         slots = sum(a.slots for a in self.actors)
+        self._number_actors()
         count = len(self.actors)
         sizes = [len(blob.CODE), count * CONTROL_SIZE, count * STACK, slots * 8, ops * LAYOUT.size]
         at, self.addresses = 0, []
@@ -220,6 +219,13 @@ class Plan:
             at += (size + 15) & ~15
         self.size = (at + PAGE - 1) & -PAGE
         return self.size
+
+    def _number_actors(self) -> None:
+        first_op = first_slot = 0
+        for actor in self.actors:
+            actor.first_op, actor.first_slot = first_op, first_slot
+            first_op += len(actor.ops) + 1  # END
+            first_slot += actor.slots
 
     def offset(self, ref: Ref) -> int:
         """Where a reference lies in the arena; the plan has been laid out."""
@@ -233,50 +239,7 @@ class Plan:
         """The arena's bytes for the address `base`."""
         if not self.size:
             self.layout()
-        image = bytearray(self.size)
-        image[: len(blob.CODE)] = blob.CODE
-        for at, block in zip(self.addresses[FIRST_DATA:], self.blocks[FIRST_DATA:], strict=True):
-            image[at : at + len(block)] = block
-        for place, target in self.fixups:
-            struct.pack_into("<Q", image, self.offset(place), base + self.offset(target))
-        self._encode_actors(image, base)
-        return image
-
-    def _encode_actors(self, image: bytearray, base: int) -> None:
-        at, first_op, first_slot = self.addresses[OPS], 0, 0
-        for actor in self.actors:
-            actor.first_op, actor.first_slot = first_op, first_slot
-            self._encode_control(image, base, actor)
-            for index, op in enumerate([*actor.ops, Op(END)]):
-                self._encode_op(image, at, base, index, op)
-                at += LAYOUT.size
-            first_op += len(actor.ops) + 1
-            first_slot += actor.slots
-
-    def _encode_control(self, image: bytearray, base: int, actor: Actor) -> None:
-        last = len(actor.ops)
-        frame = base + self.offset(actor.frame) if isinstance(actor.frame, Ref) else actor.frame
-        ops = base + self.addresses[OPS] + LAYOUT.size * actor.first_op
-        slots = base + self.addresses[SLOTS] + 8 * actor.first_slot
-        on_error = last if actor.on_error is None else actor.on_error
-        where = self.addresses[CONTROLS] + actor.index * CONTROL_SIZE
-        CONTROL.pack_into(image, where, 0, ops, slots, 0, 0, 0, on_error, frame, self.halt)
-
-    def _encode_op(self, image: bytearray, at: int, base: int, index: int, op: Op) -> None:
-        args, mask = [0] * 6, 0
-        for i, value in enumerate(op.args):
-            if isinstance(value, Ref):
-                args[i] = base + self.addresses[value.block] + value.offset
-            elif isinstance(value, Slot):
-                args[i], mask = value.index, mask | 1 << i
-            else:
-                args[i] = value & U64
-        if op.code == REPEAT:
-            args[0] = (index + args[0]) & U64
-        allowed = 0
-        for i, number in enumerate(op.allowed):
-            allowed |= number << 8 * i
-        LAYOUT.pack_into(image, at, op.code, op.policy, op.nr, op.dst, mask, allowed, op.expect & U64, *args)
+        return encode(self, base)
 
     def _block(self, content: bytearray) -> Ref:
         if self.size:
@@ -285,24 +248,19 @@ class Plan:
         return Ref(len(self.blocks) - 1)
 
     def _note_fixups(self, ref: Ref, layout: str, values: Sequence[int | bytes | Ref]) -> None:
-        codes = _codes(layout)
-        if len(codes) != len(values):
-            raise EngineBug(f"layout {layout!r} does not take {len(values)} values")
-        for i, value in enumerate(values):
+        for (offset, code), value in zip(_members(layout), values, strict=True):
             if isinstance(value, Ref):
-                self.fixups.append((ref + struct.calcsize("<" + "".join(codes[:i])), value))
+                if code != "Q":
+                    raise EngineBug(f"layout {layout!r}: a reference stands for a member of the type {code}, not Q")
+                self.fixups.append((ref + offset, value))
 
 
-def _codes(layout: str) -> list[str]:
-    """The members of a struct layout one by one: "2Q4s" -> ["Q", "Q", "4s"]."""
-    codes, count = [], ""
-    for char in layout:
-        if char.isdigit():
-            count += char
-        elif char in "sx":
-            codes.append(count + char)
-            count = ""
-        else:
-            codes += [char] * int(count or 1)
-            count = ""
-    return codes
+def _members(layout: str) -> Iterator[tuple[int, str]]:
+    """Offset and type of every value of a struct layout: "2Q4x4s" -> (0, "Q"), (8, "Q"), (20, "s")."""
+    at = 0
+    for count, code in re.findall(r"(\d*)([a-zA-Z?])", layout):
+        whole = code in "sp"
+        for _ in range(1 if whole else int(count or 1)):
+            if code != "x":
+                yield at, code
+            at += struct.calcsize("<" + (count if whole else "") + code)

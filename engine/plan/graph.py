@@ -1,9 +1,10 @@
 """The graph of a tree's steps, and the one order in which they run.
 
 Every resource contributes *steps*: a few ops for one actor, at one stage of that actor's life, with `needs` edges to
-steps of the same or another actor. The whole tree is sorted once. Each actor runs its own steps in that total order,
-so an edge between two actors, turned into POST and WAIT, can never close a circle of waiting: there is no deadlock by
-construction. `Milestone` is a node with many steps before it and many after it, one futex word for all.
+steps of the same or another actor. The whole tree is sorted once, births before the lives that begin with them.
+Each actor runs its own steps in that total order, so an edge between two actors, turned into POST and WAIT, can never
+close a circle of waiting: there is no deadlock by construction. `Milestone` is a node with many steps before it and
+many after it, one futex word for all.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Step(Emitter):
     """A few ops of one actor that stay together."""
 
-    __slots__ = ("needs", "number", "reaches", "stage")
+    __slots__ = ("births", "needs", "number", "reaches", "stage")
 
     def __init__(self, graph: Graph, actor: Actor, why: str, stage: int, needs: Iterable[Node]) -> None:
         ops: list[Op] = []
@@ -32,6 +33,12 @@ class Step(Emitter):
         self.stage, self.number = stage, 0
         self.needs = list(needs)
         self.reaches: list[Milestone] = []
+        self.births: list[Actor] = []
+
+    def spawn(self, child: Actor, flags: int, tid: int = 0, exit_signal: int = 0) -> None:
+        """The same as any emitter's; the child's steps come after this one."""
+        super().spawn(child, flags, tid, exit_signal)
+        self.births.append(child)
 
     def __enter__(self) -> Step:
         return self
@@ -75,9 +82,9 @@ class Graph:
     def order(self) -> list[Step]:
         """Sorts the tree, gives every actor its ops, with POST and WAIT where actors meet."""
         steps = [node for node in self._sorted() if isinstance(node, Step)]
-        for milestone in self.nodes:
-            if isinstance(milestone, Milestone):
-                milestone.steps = sum(milestone in s.reaches for s in steps if s.reaches)
+        for step in steps:
+            for milestone in step.reaches:
+                milestone.steps += 1
         waited = {id(n) for s in steps for n in s.needs if isinstance(n, Milestone) or n.actor is not s.actor}
         words: dict[int, Ref] = {}
         for step in steps:
@@ -109,12 +116,13 @@ class Graph:
         self.nodes.append(node)
 
     def _sorted(self) -> list[Node]:
-        after: list[list[int]] = [[] for _ in self.nodes]
-        missing = [0] * len(self.nodes)
-        for before, then in self._edges(after, missing):
+        edges, count = self._edges()
+        after: list[list[int]] = [[] for _ in range(count)]
+        missing = [0] * count
+        for before, then in edges:
             after[before].append(then)
             missing[then] += 1
-        ready = [(self._rank(i), i) for i in range(len(missing)) if not missing[i]]
+        ready = [(self._rank(i), i) for i in range(count) if not missing[i]]
         heapq.heapify(ready)
         order: list[Node] = []
         while ready:
@@ -126,33 +134,43 @@ class Graph:
                 if not missing[then]:
                     heapq.heappush(ready, (self._rank(then), then))
         if len(order) < len(self.nodes):
-            stuck = [n for n in self.nodes if missing[n.number]]
-            raise EngineBug("the steps of the plan need each other: " + ", ".join(map(_name, stuck[:6])))
+            raise EngineBug("steps of the plan need each other: " + " <- ".join(self._circle(edges, missing)))
         return order
 
     def _rank(self, i: int) -> tuple[int, int]:
+        """Among what may come next: gates and milestones at once, then the lower stage, then the older step."""
         node = self.nodes[i] if i < len(self.nodes) else None
         return (node.stage if isinstance(node, Step) else -1, i)
 
-    def _edges(self, after: list[list[int]], missing: list[int]) -> list[tuple[int, int]]:
-        """Explicit needs, and the stages: a gate (a number past the nodes) between each two of an actor."""
-        edges = [(need.number, n.number) for n in self.nodes if isinstance(n, Step) for need in n.needs]
-        edges += [(n.number, m.number) for n in self.nodes if isinstance(n, Step) for m in n.reaches]
-        actors: dict[int, dict[int, list[int]]] = {}
-        for node in self.nodes:
-            if isinstance(node, Step):
-                actors.setdefault(node.actor.index, {}).setdefault(node.stage, []).append(node.number)
-        for stages in actors.values():
-            gate = -1
-            for stage in sorted(stages):
-                if gate >= 0:
-                    edges += [(gate, i) for i in stages[stage]]
-                gate = len(after)
-                after.append([])
-                missing.append(0)
-                edges += [(i, gate) for i in stages[stage]]
-        return edges
+    def _edges(self) -> tuple[list[tuple[int, int]], int]:
+        """(before, after) numbers, and how many numbers there are: those of the nodes, then one *gate* between each
+        two stages of an actor."""
+        steps = [node for node in self.nodes if isinstance(node, Step)]
+        edges = [(need.number, step.number) for step in steps for need in step.needs]
+        edges += [(step.number, milestone.number) for step in steps for milestone in step.reaches]
+        births = {child.index: step.number for step in steps for child in step.births}
+        lives: dict[int, dict[int, list[int]]] = {}
+        for step in steps:
+            lives.setdefault(step.actor.index, {}).setdefault(step.stage, []).append(step.number)
+        gate = len(self.nodes)
+        for actor, stages in lives.items():
+            before = births.get(actor)
+            for _, numbers in sorted(stages.items()):
+                if before is not None:
+                    edges += [(before, number) for number in numbers]
+                edges += [(number, gate) for number in numbers]
+                before, gate = gate, gate + 1
+        return edges, gate
 
+    def _circle(self, edges: list[tuple[int, int]], missing: list[int]) -> list[str]:
+        """Names along one circle of needs: whoever was not sorted needs another one that was not."""
+        needed_by = {then: before for before, then in edges if missing[before]}
+        path = [next(i for i, left in enumerate(missing) if left)]
+        while path[-1] not in path[:-1]:
+            path.append(needed_by[path[-1]])
+        circle = path[path.index(path[-1]) :]
+        return [self._name(i) for i in circle if i < len(self.nodes)]
 
-def _name(node: Node) -> str:
-    return node.name if isinstance(node, Milestone) else node.why
+    def _name(self, i: int) -> str:
+        node = self.nodes[i]
+        return node.name if isinstance(node, Milestone) else f"{node.why} (stage {node.stage})"

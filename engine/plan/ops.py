@@ -27,6 +27,12 @@ LAYOUT = struct.Struct("<BBHIIIQ6Q")
 CONTROL = struct.Struct("<QQQqQQQQQ")
 """pc, ops, slots, error, error_pc, result, on_error, frame, halt"""
 
+CONTROL_SIZE = 128
+"""Bytes from one control block to the next."""
+
+# Blocks of the arena with fixed numbers; data blocks count from FIRST_DATA.
+INTERPRETER, CONTROLS, STACKS, SLOTS, OPS, FIRST_DATA = range(6)
+
 FIRST_BYTES = 80  # of a block that a listing shows
 U64 = (1 << 64) - 1
 UNEXPECTED = 4095
@@ -40,6 +46,7 @@ class Ref(NamedTuple):
     offset: int = 0
 
     def __add__(self, more: int) -> Ref:  # type: ignore[override]
+        """The address `more` bytes further on."""
         return Ref(self.block, self.offset + more)
 
 
@@ -47,7 +54,7 @@ class Slot(NamedTuple):
     """The 64-bit place of a result; as an argument it stands for the value found there at run time."""
 
     actor: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
 
 
 Value = int | Ref | Slot
