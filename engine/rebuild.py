@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.options import RestoreOptions
     from engine.plan.builder import Actor
     from engine.plan.graph import Milestone, Node, Step
-    from engine.resources.files.table import Opener
+    from engine.resources.files.opener import Opener
     from engine.resources.memory.contents import Piece, Run
     from engine.stats import Timings
 

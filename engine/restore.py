@@ -18,7 +18,7 @@ from engine.plan.listing import listing
 from engine.plan.place import find_hole
 from engine.rebuild import STOPPED, NewTask, NewTree
 from engine.resources import inventory, stages
-from engine.resources.files.table import Opener
+from engine.resources.files.opener import Opener
 from engine.resources.memory import inherit, mappings, shared
 from engine.resources.task import state, tree
 from engine.scripts import Hooks
@@ -87,7 +87,8 @@ def _run(new: NewTree) -> None:
     hooks.reached("pre-restore")
     roles = [Role(task.pid, thread.tid, thread.actor) for task in new.alive for thread in task.threads]
     with Troupe(new.plan, new.base, roles) as troupe:
-        troupe.play([], new.opener.staging + new.opener.staged)
+        with new.opener.giving() as given:
+            troupe.play(given, new.opener.staging)
         template = troupe.tracees[root].xstate()
         for task in new.alive:
             _finish(task, troupe, template)

@@ -72,37 +72,149 @@ static long slurp(int dirfd, const char *name, void *buf, size_t size)
 	return done;
 }
 
-/* Facts of many descriptors in one crossing: for numbers[i] the link text goes to links + i * link_size
- * (NUL-terminated), the fdinfo text to infos + i * info_size, stat to stats. proc is an open /proc/PID. */
-static long descriptor_facts(int proc, const int *numbers, int count, char *links, int link_size, char *infos,
-			     int info_size, void *stats, int *errors)
-{
-	for (int i = 0; i < count; i++) {
-		char name[32] = "fd/", info[32] = "fdinfo/", digits[12];
-		int n = numbers[i], k = 0;
-		long ret;
+/* What is known of one descriptor; engine/resources/files/descriptor.py reads it with the same layout. */
+struct descriptor {
+	int32_t number, error;         /* error: errno when it could not be read */
+	uint64_t dev, ino, rdev, size, blocks, pos;
+	uint32_t mode, nlink, uid, gid;
+	uint32_t flags;                /* O_*, with O_CLOEXEC when the number has it */
+	int32_t mnt_id;
+	int32_t named;                 /* the link, a path: 0 names this file, 1 names another one, -errno names none */
+	int32_t owner, signal;         /* F_GETOWN_EX, F_GETSIG; 0 for O_PATH descriptors */
+	uint32_t link, link_size;      /* place in the texts: what readlink said */
+	uint32_t info, info_size;      /* fdinfo behind the common lines */
+	uint32_t unused;
+};
 
-		do
-			digits[k++] = '0' + n % 10;
-		while (n /= 10);
-		for (int j = 0; j < k; j++)
-			name[3 + j] = info[7 + j] = digits[k - 1 - j];
-		name[3 + k] = info[7 + k] = 0;
-		errors[i] = 0;
-		ret = raw_syscall(SYS_readlinkat, proc, (uint64_t)name, (uint64_t)(links + (size_t)i * link_size),
-				  link_size - 1, 0, 0);
-		if (ret >= 0) {
-			links[(size_t)i * link_size + ret] = 0;
-			ret = raw_syscall(SYS_newfstatat, proc, (uint64_t)name, (uint64_t)((struct stat *)stats + i), 0, 0, 0);
-		}
-		if (ret >= 0) {
-			ret = slurp(proc, info, infos + (size_t)i * info_size, info_size - 1);
-			if (ret >= 0)
-				infos[(size_t)i * info_size + ret] = 0;
-		}
-		if (ret < 0)
-			errors[i] = -ret;
+struct survey {
+	int proc, pidfd;
+	struct descriptor *found;
+	int first, last;
+	char *texts;
+	size_t at, end; /* room in texts */
+};
+
+/* "fd/" or "fdinfo/" and a number */
+static void descriptor_name(char *name, const char *directory, int number)
+{
+	char digits[12];
+	int count = 0;
+
+	while (*directory)
+		*name++ = *directory++;
+	do
+		digits[count++] = '0' + number % 10;
+	while (number /= 10);
+	while (count)
+		*name++ = digits[--count];
+	*name = 0;
+}
+
+/* The common lines of fdinfo, in the kernel's order (fs/proc/fd.c, seq_show); returns where the others begin. */
+static char *common_lines(char *text, struct descriptor *d)
+{
+	static const char *const keys[] = { "pos:", "flags:", "mnt_id:", "ino:" };
+
+	for (int i = 0; i < 4; i++) {
+		size_t length = strlen(keys[i]);
+		unsigned long value;
+
+		if (strncmp(text, keys[i], length))
+			break;
+		value = strtoul(text + length, &text, i == 1 ? 8 : 10);
+		if (i == 0)
+			d->pos = value;
+		else if (i == 1)
+			d->flags = value;
+		else if (i == 2)
+			d->mnt_id = value;
+		text += *text == '\n';
 	}
+	return text;
+}
+
+/* Whom the file signals. Asked through a duplicate, because no file of /proc tells. */
+static void signal_facts(int pidfd, struct descriptor *d)
+{
+	struct f_owner_ex owner = { 0, 0 };
+	long fd;
+
+	if (pidfd < 0 || d->flags & O_PATH)
+		return;
+	fd = raw_syscall(SYS_pidfd_getfd, pidfd, d->number, 0, 0, 0, 0);
+	if (fd < 0)
+		return;
+	if (raw_syscall(SYS_fcntl, fd, F_GETOWN_EX, (uint64_t)&owner, 0, 0, 0) == 0)
+		d->owner = owner.pid;
+	d->signal = raw_syscall(SYS_fcntl, fd, F_GETSIG, 0, 0, 0, 0);
+	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+/* Everything about one descriptor, or the errno that was in the way. */
+static long survey_one(struct survey *s, struct descriptor *d)
+{
+	char name[32];
+	struct stat st, other;
+	long ret;
+
+	descriptor_name(name, "fd/", d->number);
+	ret = raw_syscall(SYS_readlinkat, s->proc, (uint64_t)name, (uint64_t)(s->texts + s->at), s->end - s->at, 0, 0);
+	if (ret < 0)
+		return ret;
+	if (ret + 1 >= (long)(s->end - s->at))
+		return -ENOBUFS;
+	d->link = s->at, d->link_size = ret;
+	s->texts[s->at + ret] = 0;
+	s->at += ret + 1;
+	ret = raw_syscall(SYS_newfstatat, s->proc, (uint64_t)name, (uint64_t)&st, 0, 0, 0);
+	if (ret < 0)
+		return ret;
+	d->dev = st.st_dev, d->ino = st.st_ino, d->rdev = st.st_rdev, d->size = st.st_size, d->blocks = st.st_blocks;
+	d->mode = st.st_mode, d->nlink = st.st_nlink, d->uid = st.st_uid, d->gid = st.st_gid;
+	if (s->texts[d->link] == '/') {
+		ret = raw_syscall(SYS_newfstatat, AT_FDCWD, (uint64_t)(s->texts + d->link), (uint64_t)&other,
+				  AT_SYMLINK_NOFOLLOW, 0, 0);
+		d->named = ret < 0 ? ret : other.st_dev != st.st_dev || other.st_ino != st.st_ino;
+	}
+	descriptor_name(name, "fdinfo/", d->number);
+	ret = slurp(s->proc, name, s->texts + s->at, s->end - s->at);
+	if (ret < 0)
+		return ret;
+	if (ret + 1 >= (long)(s->end - s->at))
+		return -ENOBUFS;
+	s->texts[s->at + ret] = 0;
+	d->info = common_lines(s->texts + s->at, d) - s->texts;
+	d->info_size = s->at + ret - d->info;
+	s->at += d->info_size ? ret + 1 : 0;
+	signal_facts(s->pidfd, d);
+	return 0;
+}
+
+static void *survey_some(void *arg)
+{
+	struct survey *s = arg;
+
+	for (int i = s->first; i < s->last; i++)
+		s->found[i].error = -survey_one(s, &s->found[i]);
+	return NULL;
+}
+
+/* Facts of all descriptors whose numbers stand in `found`, in one crossing and, if they are many, two threads.
+ * proc is an open /proc/PID. Texts that find no room in `texts` leave ENOBUFS. */
+static long descriptor_facts(int proc, int pidfd, struct descriptor *found, int count, char *texts, size_t size)
+{
+	int half = count >= 64 ? count / 2 : count;
+	size_t middle = half < count ? size / 2 : size;
+	struct survey one = { proc, pidfd, found, 0, half, texts, 0, middle };
+	struct survey two = { proc, pidfd, found, half, count, texts, middle, size };
+	pthread_t helper;
+	int helped = half < count && !pthread_create(&helper, NULL, survey_some, &two);
+
+	survey_some(&one);
+	if (helped)
+		pthread_join(helper, NULL);
+	else
+		survey_some(&two);
 	return 0;
 }
 

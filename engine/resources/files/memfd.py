@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.plan.builder import Emitter
     from engine.plan.ops import Slot
     from engine.rebuild import NewTree
-    from engine.resources.files.table import Descriptor
+    from engine.resources.files.descriptor import Descriptor
 
 TYPE = 18  # fd_types.MEMFD
 

@@ -1,0 +1,305 @@
+"""Descriptor tables of a new tree: every description is opened once, and each task puts it at its numbers.
+
+What several tasks have is opened by their nearest common ancestor before they are born, and inherited; so are the
+two ends of a pipe, files that mappings need, and what the engine itself hands to the first task ("given").
+
+    staging     free numbers of all tables, for what waits to be put in place; emptied at the end
+
+What one task has alone is opened when its turn comes, in the order of numbers: as open(2) takes the lowest free
+number, most files land where they belong with a single call.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from engine.abi.fcntl import F_SETFD, FD_CLOEXEC, O_CLOEXEC
+from engine.errors import EngineBug, ImageError, Obstacle, Refused
+from engine.images import pb
+from engine.plan.ops import CALL, EQUAL, Slot
+from engine.resources import stages
+from engine.resources.files import ghost, regular
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from types import ModuleType
+
+    from engine.plan.builder import Emitter
+    from engine.plan.graph import Step
+    from engine.plan.ops import Value
+    from engine.rebuild import NewTask, NewTree
+
+VMA_FILE = 64 | 128  # vma_entry.status: private or shared mapping of a file
+FIRST_STAGING = 3  # the first task is born with the engine's own 0, 1 and 2
+SPARE = 8  # staging numbers beyond those of the units, for what is open only for a moment
+
+
+class Unit:
+    """Files that are opened together (the two ends of a pipe), the tasks that need them, and who opens them."""
+
+    __slots__ = ("files", "kind", "mapped", "staged", "users")
+
+    def __init__(self, kind: ModuleType) -> None:
+        self.kind = kind
+        self.files: list[pb.file_entry] = []
+        self.users: dict[int, NewTask] = {}  # by pid
+        self.mapped = False
+        self.staged: dict[int, int] = {}  # file id -> number
+
+    @property
+    def is_private(self) -> bool:
+        """Whether one task alone uses it, and by descriptors only."""
+        return len(self.files) == 1 and len(self.users) == 1 and not self.mapped
+
+    @property
+    def owner(self) -> NewTask:
+        """The nearest common ancestor of all users."""
+        users = iter(self.users.values())
+        common = _ancestors(next(users))
+        for user in users:
+            line = {task.pid for task in _ancestors(user)}
+            common = [task for task in common if task.pid in line]
+        return common[0]
+
+
+def _ancestors(task: NewTask) -> list[NewTask]:
+    line = [task]
+    while line[-1].parent:
+        line.append(line[-1].parent)
+    return line
+
+
+class _Table:
+    """A task's numbers while they fill: what is open, and which number open(2) would take next."""
+
+    __slots__ = ("_next", "_staging", "_used", "step", "task")
+
+    def __init__(self, task: NewTask, step: Step, staging: range) -> None:
+        self.task, self.step = task, step
+        self._used: set[int] = set()
+        self._next = 0
+        self._staging = staging
+
+    def lowest_free(self) -> int:
+        """Staging numbers are never met: they count as used."""
+        while self._next in self._used or self._next in self._staging:
+            self._next += 1
+        return self._next
+
+    def put(self, entry: pb.fdinfo_entry, source: int) -> None:
+        """A copy of what is open at `source`."""
+        self.step.why = f"{self.task.leader}, fd {entry.fd}"
+        flags = O_CLOEXEC if entry.flags & FD_CLOEXEC else 0
+        self.step.call("dup3", source, entry.fd, flags, expect=entry.fd)
+        self._used.add(entry.fd)
+
+    def landed(self, entry: pb.fdinfo_entry) -> None:
+        """It was opened where it belongs, but with close-on-exec."""
+        if not entry.flags & FD_CLOEXEC:
+            self.step.call("fcntl", entry.fd, F_SETFD, 0)
+        self._used.add(entry.fd)
+
+
+def _expect(step: Step, begin: int, slot: Slot, number: int) -> None:
+    """The call behind `slot` must return `number`."""
+    op = next(op for op in step.ops[begin:] if op.code == CALL and op.dst == slot.index)
+    op.policy, op.expect = EQUAL, number
+
+
+class Opener:
+    """Plans the opening of every description of a tree."""
+
+    def __init__(self, tree: NewTree, kinds: Sequence[ModuleType]) -> None:
+        self.tree = tree
+        self.files: dict[int, pb.file_entry] = {file.id: file for file in tree.images.read("FILES")}
+        self.ghosts = ghost.read(tree.images)  # by file id
+        self._kinds = {kind.TYPE: kind for kind in kinds}
+        self._units: dict[int, Unit] = {}  # by file id
+        self._groups: dict[tuple[int, Hashable], Unit] = {}
+        self._givers: dict[Hashable, Callable[[], int]] = {}
+        self._given: dict[int, int] = {}  # file id -> place among the givers
+        for task in tree.alive:
+            self._note_users(task)
+        self._check()
+        self._note_given()
+        self.staging, self._staging_end = self._find_staging()
+        self._staged = len(self._givers)
+        self._owned: dict[int, list[Unit]] = {}
+        for unit in self._all_units():
+            self._owned.setdefault(unit.owner.pid, []).append(unit)
+
+    def file(self, ident: int, referrer: str) -> pb.file_entry:
+        """The entry of files.img; ImageError names who refers to a missing one."""
+        try:
+            return self.files[ident]
+        except KeyError:
+            raise ImageError(f"files.img: file id {ident} is missing; {referrer} refers to it") from None
+
+    def open_path(self, task: NewTask, ident: int, flags: int, step: Emitter) -> Slot:
+        """Opens a file that is referred to by name (an executable, a directory), not by a descriptor."""
+        return regular.open_named(self.tree, self.file(ident, str(task.leader)), flags, step)
+
+    def open_for_mapping(self, task: NewTask, ident: int, flags: int, step: Emitter) -> Slot:
+        """A descriptor to map the file with; the caller closes it."""
+        if ident in self._units and ident in self._units[ident].staged:
+            return step.call("dup", self._units[ident].staged[ident])
+        return self.open_path(task, ident, flags, step)
+
+    def given(self, ident: int) -> int | None:
+        """The number at which the first task, and so every task, inherits a descriptor that was made for this file."""
+        return self.staging + self._given[ident] if ident in self._given else None
+
+    @contextmanager
+    def giving(self) -> Iterator[list[int]]:
+        """Makes the descriptors that the first task inherits from `staging` on; ours are closed afterwards."""
+        made: list[int] = []
+        try:
+            for make in self._givers.values():
+                made.append(make())
+            yield made
+        finally:
+            for fd in made:
+                os.close(fd)
+
+    def stage(self, step: Emitter, value: Value) -> int:
+        """Moves a descriptor to a staging number, which is known while the plan is written."""
+        number = self.staging + self._staged
+        if number >= self._staging_end:
+            raise EngineBug("more files are staged than were counted")
+        self._staged += 1
+        step.call("dup3", value, number, O_CLOEXEC, expect=number)
+        step.call("close", value)
+        return number
+
+    def share(self, task: NewTask) -> None:
+        """What descendants (or mappings) need too is opened now and stays at its staging number."""
+        for unit in self._owned.get(task.pid, ()):
+            if unit.is_private:
+                continue
+            with task.step(stages.SHARE, f"files {[f.id for f in unit.files]}") as step:
+                if len(unit.files) > 1:
+                    values = unit.kind.open_group(self.tree, unit.files, step)
+                else:
+                    values = [unit.kind.open(self.tree, unit.files[0], step)]
+                for file, value in zip(unit.files, values, strict=True):
+                    unit.staged[file.id] = self.stage(step, value)
+
+    def restore(self, task: NewTask) -> None:
+        """Puts everything at its numbers, opens what is this task's alone, and forgets the staging numbers."""
+        with task.step(stages.OPEN, "descriptors") as step:
+            table = _Table(task, step, range(self.staging, self._staging_end))
+            own: dict[int, list[pb.fdinfo_entry]] = {}
+            for entry in task.descriptors:
+                unit = self._units[entry.id]
+                if entry.id in unit.staged:
+                    table.put(entry, unit.staged[entry.id])
+                else:
+                    own.setdefault(entry.id, []).append(entry)
+            for entries in sorted(own.values(), key=lambda e: e[0].fd):
+                self._open_own(table, self._units[entries[0].id], entries)
+        for entry in task.descriptors:
+            settle = getattr(self._units[entry.id].kind, "settle", None)
+            if settle:
+                settle(task, self.files[entry.id], entry.fd)
+        with task.step(stages.GROUP, "descriptors") as step:
+            step.call("close_range", self.staging, self._staging_end - 1, 0)
+
+    def _open_own(self, table: _Table, unit: Unit, entries: list[pb.fdinfo_entry]) -> None:
+        first, step = entries[0], table.step
+        step.why = f"{table.task.leader}, fd {first.fd}"
+        lands = getattr(unit.kind, "LANDS", False) and table.lowest_free() == first.fd
+        begin = len(step.ops)
+        slot = unit.kind.open(self.tree, unit.files[0], step)
+        if lands:
+            _expect(step, begin, slot, first.fd)
+            table.landed(first)
+            source, rest = first.fd, entries[1:]
+        else:
+            source, rest = self.stage(step, slot), entries
+        for entry in rest:
+            table.put(entry, source)
+
+    def _check(self) -> None:
+        """Everything that can be known to be in the way, before anything starts."""
+        obstacles: list[Obstacle] = []
+        used = {id(unit): unit for unit in self._units.values()}
+        for unit in used.values():
+            if hasattr(unit.kind, "check"):
+                obstacles += [o for file in unit.files if (o := unit.kind.check(self, file))]
+        for ident in self._named():
+            if ident not in self._units and (obstacle := regular.check(self, self.files[ident])):
+                obstacles.append(obstacle)
+        if obstacles:
+            raise Refused(obstacles)
+
+    def _named(self) -> Iterable[int]:
+        """Ids of files that mappings, executables and directories refer to."""
+        named: dict[int, None] = {}
+        for task in self.tree.alive:
+            referrer = str(task.leader)
+            idents = [task.mm.exe_file_id, task.fs.cwd_id, task.fs.root_id]
+            idents += [vma.shmid for vma in task.mm.vmas if vma.status & VMA_FILE]
+            for ident in idents:
+                if self.file(ident, referrer).type == regular.TYPE:
+                    named[ident] = None
+        return named
+
+    def _note_given(self) -> None:
+        """Which descriptors the engine has to make itself, before there is a tree."""
+        for ident in {**self._units, **dict.fromkeys(self._named())}:
+            file = self.files[ident]
+            kind = self._kinds[file.type]
+            found = kind.given(self, file) if hasattr(kind, "given") else None
+            if found:
+                key, make = found
+                self._givers.setdefault(key, make)
+                self._given[ident] = list(self._givers).index(key)
+
+    def _find_staging(self) -> tuple[int, int]:
+        """Room for all staged files: above every number in use, or between two of them."""
+        need = sum(len(unit.files) for unit in self._all_units()) + len(self._givers) + SPARE
+        used = sorted({entry.fd for task in self.tree.alive for entry in task.descriptors})
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        first = max(FIRST_STAGING, used[-1] + 1) if used else FIRST_STAGING
+        if first + need > limit:
+            ends = zip([FIRST_STAGING - 1, *used], used, strict=False)
+            first = next((low + 1 for low, high in ends if low + 1 >= FIRST_STAGING and high - low > need), 0)
+        if not first:
+            reason = f"its numbers and {need} more do not fit below the limit of {limit} open files"
+            raise Refused([Obstacle("the tree's descriptors", reason, "raise the hard limit with `ulimit -Hn`")])
+        return first, first + need
+
+    def _all_units(self) -> list[Unit]:
+        return list({id(unit): unit for unit in self._units.values()}.values())
+
+    def _note_users(self, task: NewTask) -> None:
+        numbers: set[int] = set()
+        for entry in task.descriptors:
+            if entry.fd in numbers:
+                raise ImageError(f"fdinfo-{task.ids.files_id}.img: {task.leader} fd {entry.fd} is there twice")
+            numbers.add(entry.fd)
+            self._unit(entry.id, f"{task.leader} fd {entry.fd}").users[task.pid] = task
+        for vma in task.mm.vmas:
+            if vma.status & VMA_FILE:
+                referrer = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
+                if self.file(vma.shmid, referrer).type != regular.TYPE:
+                    unit = self._unit(vma.shmid, referrer)
+                    unit.users[task.pid], unit.mapped = task, True
+
+    def _unit(self, ident: int, referrer: str) -> Unit:
+        if ident in self._units:
+            return self._units[ident]
+        file = self.file(ident, referrer)
+        kind = self._kinds.get(file.type)
+        if kind is None:
+            name = pb.fd_types.Name(file.type)
+            raise Refused([Obstacle(referrer, f"restoring a file of the type {name} is not supported")])
+        group = kind.group(file) if hasattr(kind, "group") else None
+        key = (file.type, ("id", file.id) if group is None else group)
+        unit = self._groups.setdefault(key, Unit(kind))
+        unit.files.append(file)
+        self._units[ident] = unit
+        return unit
