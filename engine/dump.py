@@ -100,7 +100,7 @@ def _collect(frozen: FrozenTree) -> None:
     ids.collect_tree(frozen)
     for task in frozen.tasks:
         _look(task)
-        frozen.obstacles += tree.check(task)
+    frozen.obstacles += tree.check(frozen)
     frozen.registry.collect(frozen.alive)
     asked = [(task, _ask(task)) for task in frozen.tasks]
     if frozen.obstacles:

@@ -57,6 +57,7 @@ class NewTask:
         self.pid, self.ppid, self.pgid, self.sid = item.pid, item.ppid, item.pgid, item.sid
         self.children: list[NewTask] = []
         self.parent: NewTask | None = None
+        self.born: int | None = None  # session to be born in; None: any will do (sessions.py)
         self.heir = False  # born with its parent's memory (inherit.py decides this and the next ones)
         self.kept: set[int] = set()  # mappings that it has from its parent, by their start
         self.fill: list[Piece] = []  # pages to read from the image
@@ -92,7 +93,7 @@ class NewTask:
     def outside(self) -> bool:
         """In the session that its parent left: to be born before the parent's setsid."""
         parent = self.parent
-        return parent is not None and parent.sid == parent.pid and self.sid not in (parent.sid, self.pid)
+        return parent is not None and parent.sid == parent.pid and self.born not in (None, parent.sid)
 
     def step(self, stage: int, what: str, needs: Iterable[Node] = ()) -> Step:
         """A step of the process, run by its leader."""

@@ -16,19 +16,16 @@ from engine.kernel.skeleton import Role, Troupe
 from engine.options import RestoreResult
 from engine.plan.listing import listing
 from engine.plan.place import find_hole
-from engine.rebuild import STOPPED, NewTask, NewTree
+from engine.rebuild import NewTask, NewTree
 from engine.resources import inventory, stages
 from engine.resources.files.opener import Opener
 from engine.resources.memory import inherit, mappings, shared
-from engine.resources.task import state, tree
+from engine.resources.task import signals, state, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
 
 if TYPE_CHECKING:
     from engine.options import RestoreOptions
-
-HALT = signal.SIGURG
-
 
 def restore(options: RestoreOptions) -> RestoreResult:
     """Brings the tree of `options.images_dir` back to life.
@@ -56,7 +53,8 @@ def _plan(new: NewTree) -> None:
     room = shared.largest(new)
     new.scratch = find_hole(areas, room)
     new.opener = Opener(new, resources.FILES)
-    new.plan.halt = HALT
+    new.plan.halt = signals.free_signal(new)
+    tree.prepare(new)
     inherit.plan(new)
     tree.restore(new)
     for task in new.alive:
@@ -106,7 +104,5 @@ def _finish(task: NewTask, troupe: Troupe, template: bytes) -> None:
     for thread in task.threads:
         state.set_tls(thread, troupe.tracees[thread.tid])
         troupe.set_state(thread.tid, state.home_of(thread, template))
-    if task.state == STOPPED:
-        os.kill(task.pid, task.core.tc.stop_signo or signal.SIGSTOP)
-    elif task.tree.options.leave_stopped:
+    if task.tree.options.leave_stopped:
         os.kill(task.pid, signal.SIGSTOP)

@@ -190,12 +190,14 @@ class Troupe:
                 return role.tid
 
     def _welcome_helper(self, tid: int, status: int) -> None:
-        """A thread that only helps (contents.py) is traced too: it halts when one of its ops fails."""
+        """A thread that only helps (contents.py) and a zombie to be (fates.py) are traced too: they halt when one of
+        their ops fails. Any other signal is one to die by."""
         if os.WIFSTOPPED(status):
-            if (os.WSTOPSIG(status), status >> 16) == (self.plan.halt, 0):
+            signal, event = os.WSTOPSIG(status), status >> 16
+            if (signal, event) == (self.plan.halt, 0):
                 for actor in self.plan.actors:
                     raise_error(self.plan, actor, self.view)
-            lib.ptrace_call(abi.PTRACE_CONT, tid, 0, 0)
+            lib.ptrace_call(abi.PTRACE_CONT, tid, 0, 0 if event else signal)
 
     def _has_halted(self, role: Role, status: int) -> bool:
         try:

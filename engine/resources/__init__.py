@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from engine.resources.files import memfd, regular
 from engine.resources.memory import contents, mappings, mm
-from engine.resources.task import futexes, ids, place, state, tree
+from engine.resources.task import (
+    creds,
+    futexes,
+    ids,
+    limits,
+    marks,
+    names,
+    place,
+    sched,
+    signals,
+    state,
+    timers,
+    tree,
+)  # fmt: skip
 
-TASK = (tree, ids, state, mappings, mm, place, futexes, contents)
+TASK = (tree, ids, state, names, mappings, mm, place, futexes, contents, sched, timers, signals, limits, creds, marks)
 FILES = (regular, memfd)

@@ -21,12 +21,14 @@ from __future__ import annotations
     GROUP,  # process group: after its leader exists
     THREADS,  # after everything that they share with the leader
     PERSONAL,  # per thread: name, tid address, robust list, rseq, scheduling
-    LIMITS,  # after threads and descriptors, which they would forbid
-    ACTIONS,  # signal actions: after the children that die on the way
+    STOP,  # the process stops, if it was stopped: a group-stop takes in all its threads
+    WITNESS,  # parents wait for stopped children whose stop they have seen before
+    ACTIONS,  # signal actions: after the children that die or stop on the way
     PENDING,  # queued signals: after the actions, which would flush them
+    LIMITS,  # after threads, descriptors and queued signals, which they would forbid
     CREDS,  # the last privileged work
     MARKS,  # dumpable, parent-death signal: reset by credentials
     READY,  # everybody meets here
     ARM,  # timers: nobody may be late
     DONE,
-) = range(23)
+) = range(25)

@@ -35,7 +35,7 @@ def collect_thread(thread: FrozenThread) -> Iterator[None]:
                 rseq_abi_pointer=thread.rseq.pointer,
                 rseq_abi_size=thread.rseq.size,
                 signature=thread.rseq.signature,
-            )  # fmt: skip
+            )
         )
     yield
     core.thread_info.clear_tid_addr = _number(thread.read(tid_address, 8))

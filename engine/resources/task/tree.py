@@ -1,4 +1,4 @@
-"""The shape of the tree: pids, parents, sessions, groups, zombies, threads.
+"""The shape of the tree: pids, parents, sessions, groups, threads.
 
 Every task is spawned by its parent with its old pid (clone3 set_tid, Linux 5.5), traced like it (CLONE_PTRACE). When
 depends on what it shares: a child of the parent's old session before the parent's setsid; one that shares no memory
@@ -20,44 +20,44 @@ from engine.abi.sched import (
     CLONE_THREAD,
     CLONE_VM,
 )  # fmt: skip
-from engine.errors import Obstacle
+from engine.errors import Obstacle, Refused
 from engine.images import pb
-from engine.rebuild import ALIVE, DEAD, STOPPED
 from engine.resources import stages
+from engine.resources.task import creds, fates, names, sessions, signals
+from engine.resources.task.sessions import Member
 
 if TYPE_CHECKING:
-    from engine.frozen import FrozenTask
-    from engine.plan.graph import Step
+    from engine.frozen import FrozenTask, FrozenTree
+    from engine.plan.graph import Milestone, Step
     from engine.rebuild import NewTask, NewTree
 
 THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PTRACE
 
 
 def collect(task: FrozenTask) -> None:
-    """State, exit code, name; the ids go to pstree.img."""
+    """State and name; the ids go to pstree.img."""
     tc, stat = task.core.tc, task.stat
-    tc.exit_code, tc.flags, tc.comm = 0, stat.flags & 0xFFFFFFFF, stat.comm
+    task.core.mtype = pb.core_entry.X86_64
+    tc.task_state, tc.exit_code, tc.stop_signo = fates.of(task)
+    tc.flags, tc.blk_sigset = stat.flags & 0xFFFFFFFF, 0
+    names.put(tc, stat.comm)
     tc.personality = task.proc.personality() if task.threads else 0
-    if not task.threads:
-        task.core.mtype = pb.core_entry.X86_64
-        tc.task_state, tc.exit_code, tc.blk_sigset = DEAD, stat.exit_code, 0
-    elif task.leader.tracee.stop.is_group_stop:
-        tc.task_state, tc.stop_signo = STOPPED, task.leader.tracee.stop_signal()
-    else:
-        tc.task_state = ALIVE
+    if not task.threads:  # its parent can still see the owner
+        task.core.thread_core.futex_rla, task.core.thread_core.futex_rla_len = 0, 0
+        task.core.thread_core.creds.CopyFrom(creds.entry(task.proc.status(), 0))
 
 
-def check(task: FrozenTask) -> list[Obstacle]:
+def check(tree: FrozenTree) -> list[Obstacle]:
     """Sessions and groups must be led by somebody of the tree, or be somebody else's with --shell-job."""
-    obstacles, pids = [], {t.pid for t in task.tree.tasks}
-    stat, who = task.stat, f"pid {task.pid}"
-    if not task.tree.options.shell_job:
-        for what, number in (("session", stat.session), ("process group", stat.pgrp)):
+    pids, obstacles = {task.pid for task in tree.tasks}, []
+    for task in [] if tree.options.shell_job else tree.tasks:
+        for what, number in (("session", task.stat.session), ("process group", task.stat.pgrp)):
             if number not in pids:
                 reason = f"its {what} {number} is led by nobody in the tree"
                 remedy = "use --shell-job, or start the tree with setsid" if what == "session" else "use --shell-job"
-                obstacles.append(Obstacle(who, reason, remedy))
-    return obstacles
+                obstacles.append(Obstacle(f"pid {task.pid}", reason, remedy))
+    _, wrong = sessions.births([Member(t.pid, t.ppid, t.stat.session) for t in tree.tasks])
+    return obstacles + [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
 
 
 def entry(task: FrozenTask) -> pb.pstree_entry:
@@ -66,59 +66,70 @@ def entry(task: FrozenTask) -> pb.pstree_entry:
     return pb.pstree_entry(pid=task.pid, ppid=task.ppid, pgid=task.stat.pgrp, sid=task.stat.session, threads=threads)
 
 
+def prepare(tree: NewTree) -> None:
+    """Decides in which session everybody is born. Refuses what cannot be, and what is not ours to restore."""
+    obstacles = []
+    if tree.root.sid not in tree.by_pid and not tree.options.shell_job:
+        reason = f"its session {tree.root.sid} is led by nobody in the tree"
+        obstacles.append(Obstacle(str(tree.root.leader), reason, "use --shell-job to take it into the session here"))
+    born, wrong = sessions.births([Member(t.pid, t.ppid, t.sid) for t in tree.tasks])
+    obstacles += [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
+    obstacles += creds.missing(tree)
+    if obstacles:
+        raise Refused(obstacles)
+    for task in tree.tasks:
+        task.born = born[task.pid]
+
+
 def restore(tree: NewTree) -> None:
-    """Births, sessions, groups and deaths of all tasks."""
-    groups: dict[int, Step] = {}
+    """Births, sessions and groups of all tasks, and how some of them end."""
+    grouped = tree.graph.milestone("the groups are made")
+    groups = {task.pid: _lead(task, grouped) for task in tree.tasks if task.pgid == task.pid}
     for task in tree.tasks:
         if task.parent is None:
             _restore_root(task)
         else:
             _spawn(task, task.parent)
-        if task.dead:
-            _die(task, groups)
-            continue
         if task.sid == task.pid:
             with task.step(stages.SESSION, "session") as step:
                 step.call("setsid", expect=task.pid)
-        _join_group(task, groups)
+        if task.pgid in groups and task.pgid != task.pid:
+            _join_group(task, groups[task.pgid], grouped)
         _spawn_threads(task)
+    fates.restore(tree, grouped)
 
 
 def _restore_root(task: NewTask) -> None:
     with task.step(stages.BORN, "leaving the skeleton behind") as step:
         step.call("prctl", PR_SET_PDEATHSIG, 0)
         step.call("close_range", 0, task.tree.opener.staging - 1, 0)
+        signals.reset(step)
 
 
 def _spawn(task: NewTask, parent: NewTask) -> None:
     """The stage says what the child takes along."""
-    if task.heir:
-        stage = stages.HEIRS
-    elif task.sid not in (parent.sid, task.pid) and parent.sid == parent.pid:
-        stage = stages.OUTSIDE
-    else:
-        stage = stages.CHILDREN
+    stage = stages.OUTSIDE if task.outside else stages.HEIRS if task.heir else stages.CHILDREN
     with parent.step(stage, f"birth of pid {task.pid}") as step:
-        traced = 0 if task.dead else CLONE_PTRACE
-        step.spawn(task.leader.actor, traced, task.pid, signal.SIGCHLD)
+        step.spawn(task.leader.actor, CLONE_PTRACE, task.pid, signal.SIGCHLD)
 
 
 def _spawn_threads(task: NewTask) -> None:
-    for thread in task.threads[1:]:
+    for thread in [] if task.dead else task.threads[1:]:
         with task.step(stages.THREADS, f"birth of thread {thread.tid}") as step:
             step.spawn(thread.actor, THREAD_FLAGS, thread.tid)
 
 
-def _join_group(task: NewTask, groups: dict[int, Step]) -> None:
-    """The leader's group must exist before others join it."""
-    needs = [groups[task.pgid]] if task.pgid in groups and task.pgid != task.pid else []
-    with task.step(stages.GROUP, "process group", needs) as step:
-        if task.pgid in task.tree.by_pid and task.sid != task.pid:
-            step.call("setpgid", 0, task.pgid)
-        if task.pgid == task.pid:
-            groups[task.pid] = step
+def _lead(task: NewTask, grouped: Milestone) -> Step:
+    """A new group. setsid has made one already."""
+    with task.step(stages.GROUP, "process group") as step:
+        step.reaches.append(grouped)
+        if task.sid != task.pid:
+            step.call("setpgid", 0, 0)
+    return step
 
 
-def _die(task: NewTask, groups: dict[int, Step]) -> None:
-    """A zombie does nothing but die as it did. Its parent waits for that without taking the status away."""
-    raise NotImplementedError
+def _join_group(task: NewTask, leader: Step, grouped: Milestone) -> None:
+    """One that exists by then. Who was in a group outside of the tree stays in the engine's."""
+    with task.step(stages.GROUP, "process group", [leader]) as step:
+        step.reaches.append(grouped)
+        step.call("setpgid", 0, task.pgid)

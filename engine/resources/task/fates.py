@@ -1,0 +1,137 @@
+"""Zombies and stopped tasks: those that do not just run on. In this order:
+
+    zombies      die as they did; their parents see it without taking the status away (waitid(2), WNOWAIT)
+    the stopped  stop, all threads of each; whose stop was reported already is waited for by its parent
+
+Only then do parents get their signal actions back: they keep no SIGCHLD of ours. A stopped task goes on with its plan,
+because its tracer makes it; when the tracer lets go of it, the kernel puts it back into the group-stop it is in
+(kernel/ptrace.c, __ptrace_unlink).
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from engine.abi.prctl import PR_SET_DUMPABLE, PR_SET_PDEATHSIG
+from engine.abi.signal import NSIG, SIG_UNBLOCK, SIGSET_SIZE
+from engine.abi.wait import P_PID, WEXITED, WNOWAIT, WSTOPPED
+from engine.errors import ImageError
+from engine.rebuild import ALIVE, DEAD, STOPPED
+from engine.resources import stages
+from engine.resources.task import creds, names, signals
+
+if TYPE_CHECKING:
+    from engine.frozen import FrozenTask
+    from engine.plan.graph import Milestone, Step
+    from engine.rebuild import NewTask, NewTree
+
+CORE_DUMPED = 0x80  # in a wait status, beside the signal
+STOP_SIGNALS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+HARMLESS = (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
+"""Signals that end nobody."""
+
+
+def of(task: FrozenTask) -> tuple[int, int, int]:
+    """(state, exit code, stop signal) as the image has them.
+
+    The exit code of a stopped task is its stop signal until the parent has waited for it, and 0 then, as
+    /proc/PID/stat shows it (fs/proc/array.c, do_task_stat, Linux 5.17). CRIU writes 0 always.
+    """
+    if not task.threads:
+        return DEAD, task.stat.exit_code, 0
+    stop = task.leader.tracee.stop
+    return (STOPPED, task.stat.exit_code, stop.signal) if stop.is_group_stop else (ALIVE, 0, 0)
+
+
+def restore(tree: NewTree, grouped: Milestone) -> None:
+    """The steps of zombies and stopped tasks, of their parents, and of their threads. `grouped` is passed when every
+    task is in its process group."""
+    buried = tree.graph.milestone("the zombies are dead")
+    stops = {}
+    for task in tree.tasks:
+        if task.dead:
+            _die(task)
+        elif task.state == STOPPED:
+            stops[task.pid] = _stop(task, grouped, buried)
+    for task in tree.alive:
+        _bury(task, buried)
+        _witness(task, stops)
+        for thread in task.threads:  # one that had halted would hold up the stop of all
+            with thread.step(stages.READY, "", [stops[task.pid]] if task.pid in stops else []) as step:
+                step.reaches.append(tree.everyone)
+
+
+def _die(task: NewTask) -> None:
+    """Name, owner, and the end. Until then it goes when its parent goes."""
+    core, code = task.core, task.core.tc.exit_code
+    with task.step(stages.BORN, "life of a zombie") as step:
+        step.call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    with task.step(stages.PERSONAL, "name and owner of a zombie") as step:
+        names.set_name(step, core.tc)
+        if core.thread_core.HasField("creds"):
+            creds.set_ids(step, core.thread_core.creds)
+    with task.step(stages.DONE, "end of a zombie") as step:
+        if code & 0x7F:
+            _kill_self(task, step, code & 0x7F)
+        else:
+            step.call("exit_group", code >> 8)
+
+
+def _kill_self(task: NewTask, step: Step, number: int) -> None:
+    """By the same signal, without a core file."""
+    file = f"core-{task.pid}.img"
+    if number > NSIG or number in HARMLESS:
+        raise ImageError(f"{file}: exit code {task.core.tc.exit_code:#x}: signal {number} ends nobody")
+    if task.core.tc.exit_code & CORE_DUMPED:
+        task.tree.options.log.warning(f"{task.leader}: the zombie's status will not say that it dumped core")
+    step.call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+    _raise(task, step, number)
+
+
+def _raise(task: NewTask, step: Step, number: int) -> None:
+    mask = step.data((1 << number - 1).to_bytes(SIGSET_SIZE, "little"))
+    step.call("rt_sigprocmask", SIG_UNBLOCK, mask, 0, SIGSET_SIZE)
+    step.call("tgkill", task.pid, task.pid, number)
+
+
+def _stop(task: NewTask, grouped: Milestone, buried: Milestone) -> Step:
+    """Stops all threads. Who dies later could leave a group orphaned, whose stopped members the kernel lets go on."""
+    number = _stop_signal(task)
+    with task.step(stages.STOP, f"stop by signal {number}", [grouped, buried]) as step:
+        _raise(task, step, number)
+    return step
+
+
+def _stop_signal(task: NewTask) -> int:
+    """As it was. In a group that nobody outside of it looks after, only SIGSTOP stops (setpgid(2), "orphaned")."""
+    number = task.core.tc.stop_signo or signal.SIGSTOP
+    if number not in STOP_SIGNALS:
+        raise ImageError(f"core-{task.pid}.img: signal {number} stops nobody")
+    return number if number == signal.SIGSTOP or _is_looked_after(task) else signal.SIGSTOP
+
+
+def _is_looked_after(task: NewTask) -> bool:
+    pairs = [(other, other.parent) for other in task.tree.tasks if other.pgid == task.pgid]
+    return any(parent and parent.pgid != task.pgid and parent.sid == other.sid for other, parent in pairs)
+
+
+def _bury(task: NewTask, buried: Milestone) -> None:
+    """Sees each dead child die, and forgets the signals about it."""
+    dead = [child for child in task.children if child.dead]
+    if not dead:
+        return
+    with task.step(stages.PERSONAL, "death of its children") as step:
+        step.reaches.append(buried)
+        for child in dead:
+            step.call("waitid", P_PID, child.pid, 0, WEXITED | WNOWAIT, 0)
+        signals.forget_children(step)
+
+
+def _witness(task: NewTask, stops: dict[int, Step]) -> None:
+    """Takes the reports that were taken already."""
+    reported = [c for c in task.children if c.pid in stops and not c.core.tc.exit_code]
+    if reported:
+        with task.step(stages.WITNESS, "stops of its children", [stops[c.pid] for c in reported]) as step:
+            for child in reported:
+                step.call("waitid", P_PID, child.pid, 0, WSTOPPED, 0)

@@ -1,0 +1,54 @@
+"""The sixteen resource limits (setrlimit(2)).
+
+Read from /proc/PID/limits, because prlimit(2) on a task with other ids takes a privilege that the file does not.
+A hard limit can be raised with CAP_SYS_RESOURCE alone; without it the tree gets the highest that we can give, and the
+log says so.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING
+
+from engine.abi.capability import CAP_SYS_RESOURCE
+from engine.abi.resource import RLIM_INFINITY, RLIM_NLIMITS, RLIMIT64
+from engine.errors import ImageError
+from engine.images import pb
+from engine.resources import stages
+from engine.resources.task import own
+
+if TYPE_CHECKING:
+    from engine.frozen import FrozenTask
+    from engine.rebuild import NewTask
+
+NAMES = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
+         "MSGQUEUE", "NICE", "RTPRIO", "RTTIME")  # fmt: skip
+
+
+def collect(task: FrozenTask) -> None:
+    """All in the kernel's order."""
+    entries = [pb.rlimit_entry(cur=limit.soft, max=limit.hard) for limit in task.proc.limits()]
+    task.core.tc.rlimits.rlimits.extend(entries)
+
+
+def restore(task: NewTask) -> None:
+    """When nothing is left to do that they could forbid."""
+    entries = task.core.tc.rlimits.rlimits
+    if len(entries) > RLIM_NLIMITS:
+        raise ImageError(f"core-{task.pid}.img: it has {len(entries)} resource limits; there are {RLIM_NLIMITS}")
+    with task.step(stages.LIMITS, "limits") as step:
+        for number, entry in enumerate(entries):
+            step.why = f"{task.leader}, RLIMIT_{NAMES[number]}"
+            soft, hard = attainable(task, number, entry)
+            limit = RLIMIT64.pack(rlim_cur=soft, rlim_max=hard)
+            step.call("prlimit64", 0, number, step.data(limit), 0)
+
+
+def attainable(task: NewTask, number: int, entry: pb.rlimit_entry) -> tuple[int, int]:
+    """(soft, hard) as the image has them, or what we can give of it."""
+    ours = resource.getrlimit(number)[1] % (RLIM_INFINITY + 1)  # Python knows infinity as -1
+    if entry.max <= ours or own.has(CAP_SYS_RESOURCE):
+        return entry.cur, entry.max
+    text = f"{task.leader}, RLIMIT_{NAMES[number]}: the hard limit {entry.max} is out of reach, it becomes {ours}"
+    task.tree.options.log.warning(f"{text} (raising it needs CAP_SYS_RESOURCE)")
+    return min(entry.cur, ours), ours

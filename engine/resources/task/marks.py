@@ -1,0 +1,75 @@
+"""Marks on a process or thread that a change of credentials takes away, hence set after it (prctl(2)).
+
+Dumpable and "no transparent huge pages" belong to the memory and the subreaper to the process; the signal at the
+parent's death is the thread's own.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from engine.abi.prctl import (
+    PR_GET_CHILD_SUBREAPER,
+    PR_GET_PDEATHSIG,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
+    PR_SET_PDEATHSIG,
+    PR_SET_THP_DISABLE,
+)  # fmt: skip
+from engine.resources import stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.frozen import FrozenTask, FrozenThread
+    from engine.rebuild import NewTask, NewThread
+
+SUID_DUMP_DISABLE, SUID_DUMP_USER, SUID_DUMP_ROOT = 0, 1, 2  # linux/sched/coredump.h
+
+
+def collect(task: FrozenTask) -> Iterator[None]:
+    """Dumpable and huge pages are asked with the rest of struct mm (memory/mm.py)."""
+    place = task.leader.ask.buffer(8)
+    task.leader.ask.call("prctl", PR_GET_CHILD_SUBREAPER, place, 0, 0, 0)
+    yield
+    task.core.tc.child_subreaper = bool(_number(task.leader.read(place, 4)))
+
+
+def collect_thread(thread: FrozenThread) -> Iterator[None]:
+    """One number each."""
+    place = thread.ask.buffer(8)
+    thread.ask.call("prctl", PR_GET_PDEATHSIG, place, 0, 0, 0)
+    yield
+    thread.core.thread_core.pdeath_sig = _number(thread.read(place, 4))
+
+
+def _number(raw: bytes) -> int:
+    (value,) = struct.unpack("<I", raw)
+    return int(value)
+
+
+def restore(task: NewTask) -> None:
+    """When all threads have their credentials: each of those changes resets what they share."""
+    ready = task.tree.graph.milestone(f"credentials of pid {task.pid}")
+    for thread in task.threads:
+        with thread.step(stages.CREDS, "") as step:
+            step.reaches.append(ready)
+    with task.step(stages.MARKS, "marks of the process", [ready]) as step:
+        step.call("prctl", PR_SET_DUMPABLE, _dumpable(task), 0, 0, 0)
+        step.call("prctl", PR_SET_THP_DISABLE, int(task.mm.thp_disabled), 0, 0, 0)
+        step.call("prctl", PR_SET_CHILD_SUBREAPER, int(task.core.tc.child_subreaper), 0, 0, 0)
+
+
+def _dumpable(task: NewTask) -> int:
+    """Value 2 (core dumps for root alone) only the kernel gives: prctl refuses it since Linux 2.6.13."""
+    if task.mm.dumpable != SUID_DUMP_ROOT:
+        return task.mm.dumpable if task.mm.HasField("dumpable") else SUID_DUMP_USER
+    task.tree.options.log.warning(f"{task.leader}: dumpable for root only (2) cannot be set; it becomes not dumpable")
+    return SUID_DUMP_DISABLE
+
+
+def restore_thread(thread: NewThread) -> None:
+    """Always: skeletons have one that kills them."""
+    with thread.step(stages.MARKS, "signal at the parent's death") as step:
+        step.call("prctl", PR_SET_PDEATHSIG, thread.core.thread_core.pdeath_sig, 0, 0, 0)

@@ -1,0 +1,57 @@
+"""Names of threads: up to 15 bytes of anything but NUL (prctl(2), PR_SET_NAME).
+
+A name need not be text. The image format calls it a string, and Python's protobuf takes no other bytes than UTF-8 for
+one; on the wire there is no such rule, so what is no text goes in, and comes out again, as bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.abi.prctl import PR_SET_NAME
+from engine.resources import stages
+
+if TYPE_CHECKING:
+    from engine.frozen import FrozenThread
+    from engine.images import pb
+    from engine.plan.builder import Emitter
+    from engine.rebuild import NewThread
+
+    Named = pb.thread_core_entry | pb.task_core_entry
+
+LENGTH_DELIMITED = 2  # wire type of a string
+LONGEST = 15  # TASK_COMM_LEN without its NUL (linux/sched.h)
+
+
+def collect_thread(thread: FrozenThread) -> None:
+    """The status file has it."""
+    put(thread.core.thread_core, thread.status.name)
+
+
+def restore_thread(thread: NewThread) -> None:
+    """Older images have the leader's name alone, which its threads had from it."""
+    core = thread.core.thread_core
+    with thread.step(stages.PERSONAL, "name") as step:
+        set_name(step, core if core.HasField("comm") else thread.task.core.tc)
+
+
+def put(message: Named, name: str) -> None:
+    """Fills in the field `comm`; bytes that are no UTF-8 stand as lone surrogates in `name`."""
+    try:
+        message.comm = name
+    except UnicodeEncodeError:
+        raw = name.encode("utf-8", "surrogateescape")
+        number: int = message.DESCRIPTOR.fields_by_name["comm"].number
+        message.MergeFromString(bytes((number << 3 | LENGTH_DELIMITED, len(raw))) + raw)
+
+
+def get(message: Named) -> bytes:
+    """The field `comm`, as the kernel has it."""
+    name: str | bytes = message.comm  # bytes, whatever the stubs say, when it is no UTF-8
+    raw = name.encode() if isinstance(name, str) else name
+    return raw.split(b"\0")[0][:LONGEST]
+
+
+def set_name(step: Emitter, message: Named) -> None:
+    """The calling thread's name."""
+    step.call("prctl", PR_SET_NAME, step.data(get(message) + b"\0"))

@@ -1,0 +1,175 @@
+"""Signal actions, alternate stacks, and signals that wait for delivery.
+
+Actions and stacks only the task itself can tell. Pending signals are read from outside with their whole siginfo
+(PTRACE_PEEKSIGINFO), after the plan ran, so that a timer that ended meanwhile is not lost; each is queued again by the
+thread it waits for, because nobody else may claim that a signal comes from the kernel (rt_sigqueueinfo(2)).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.abi.signal import (
+    NSIG,
+    SA_NOCLDSTOP,
+    SI_KERNEL,
+    SI_MAX_SIZE,
+    SI_USER,
+    SIG_DFL,
+    SIGACTION,
+    SIGALRM,
+    SIGALTSTACK,
+    SIGCHLD,
+    SIGINFO,
+    SIGINFO_KILL,
+    SIGKILL,
+    SIGRTMIN,
+    SIGSET_SIZE,
+    SIGSTOP,
+    SS_ONSTACK,
+)
+from engine.errors import ImageError, Obstacle, Refused
+from engine.images import pb
+from engine.kernel.inject import QUIET_SIGNALS
+from engine.resources import stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.frozen import FrozenTask, FrozenThread
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Ref
+    from engine.rebuild import NewTask, NewThread, NewTree
+
+CATCHABLE = [n for n in range(1, NSIG + 1) if n not in (SIGKILL, SIGSTOP)]
+"""The signals that have actions, in the order of `task_core_entry.sigactions`."""
+
+
+def collect(task: FrozenTask) -> Iterator[None]:
+    """Asks for all actions; then looks at what waits for the process."""
+    ask, tc = task.leader.ask, task.core.tc
+    table = ask.buffer(len(CATCHABLE) * SIGACTION.size)
+    for i, number in enumerate(CATCHABLE):
+        ask.call("rt_sigaction", number, 0, table + i * SIGACTION.size, SIGSET_SIZE)
+    yield
+    raw = task.leader.read(table, len(CATCHABLE) * SIGACTION.size)
+    tc.sigactions.extend(_action(SIGACTION.unpack(raw, i * SIGACTION.size)) for i in range(len(CATCHABLE)))
+    waiting = task.leader.tracee.pending_signals(shared=True)
+    early = task.status.shared_pending
+    tc.signals_s.signals.extend(_entries([info for info in waiting if not _has_just_rung(task, info)], early))
+
+
+def collect_thread(thread: FrozenThread) -> Iterator[None]:
+    """The alternate stack, and what waits for this thread alone."""
+    stack = thread.ask.buffer(SIGALTSTACK.size)
+    thread.ask.call("sigaltstack", 0, stack)
+    yield
+    core = thread.core.thread_core
+    got = SIGALTSTACK.unpack(thread.read(stack, SIGALTSTACK.size))
+    # We asked from a stack of our own: whether the thread was on its alternate one is not what we were told.
+    flags = got["ss_flags"] & 0xFFFFFFFF & ~SS_ONSTACK
+    core.sas.CopyFrom(pb.thread_sas_entry(ss_sp=got["ss_sp"], ss_size=got["ss_size"], ss_flags=flags))
+    core.signals_p.signals.extend(_entries(thread.tracee.pending_signals(shared=False), thread.status.pending))
+
+
+def _action(got: dict[str, int]) -> pb.sa_entry:
+    return pb.sa_entry(
+        sigaction=got["sa_handler"], flags=got["sa_flags"], restorer=got["sa_restorer"], mask=got["sa_mask"]
+    )
+
+
+def _has_just_rung(task: FrozenTask, info: bytes) -> bool:
+    """Whether it comes from the real interval timer after the plan saw that timer run: it will ring again."""
+    if SIGINFO.get(info, "si_signo") != SIGALRM or SIGINFO.get(info, "si_code") != SI_KERNEL:
+        return False
+    real = task.core.tc.timers.real
+    return bool(real.vsec or real.vusec) and not task.status.shared_pending >> SIGALRM - 1 & 1
+
+
+def _entries(queue: Iterable[bytes], pending: int) -> list[pb.siginfo_entry]:
+    """The queue, and behind it the signals of the mask that have no place in it: their queue was full when they
+    came, and the kernel will say that user 0 sent them (kernel/signal.c, collect_signal)."""
+    found = list(queue)
+    queued = {SIGINFO.get(info, "si_signo") for info in found}
+    lost = [n for n in CATCHABLE if pending >> n - 1 & 1 and n not in queued]
+    found += [SIGINFO_KILL.pack(si_signo=n, si_code=SI_USER) for n in lost]
+    return [pb.siginfo_entry(siginfo=info) for info in found]
+
+
+def restore(task: NewTask) -> None:
+    """Actions other than the default, which all tasks of the tree are born with; then the process' queue."""
+    entries = task.core.tc.sigactions
+    if len(entries) not in (0, len(CATCHABLE)):
+        raise ImageError(f"core-{task.pid}.img: it has {len(entries)} signal actions, not {len(CATCHABLE)}")
+    with task.step(stages.ACTIONS, "signal actions") as step:
+        for number, entry in zip(CATCHABLE, entries, strict=False):
+            if number == SIGCHLD or (entry.sigaction, entry.flags, entry.mask) != (SIG_DFL, 0, 0):
+                step.why = f"{task.leader}, action of signal {number}"
+                step.call("rt_sigaction", number, _packed(step, entry), 0, SIGSET_SIZE)
+    queue = queued(task.core.tc.signals_s, f"core-{task.pid}.img")
+    with task.step(stages.PENDING, "pending signals") as step:
+        for number, info in queue:
+            step.call("rt_sigqueueinfo", task.pid, number, step.data(info))
+
+
+def restore_thread(thread: NewThread) -> None:
+    """The alternate stack, which new threads do not have, and the thread's own queue."""
+    core = thread.core.thread_core
+    if core.HasField("sas"):
+        flags = core.sas.ss_flags & ~SS_ONSTACK
+        with thread.step(stages.PERSONAL, "alternate signal stack") as step:
+            signed = flags - (1 << 32) if flags >> 31 else flags
+            stack = SIGALTSTACK.pack(ss_sp=core.sas.ss_sp, ss_flags=signed, ss_size=core.sas.ss_size)
+            step.call("sigaltstack", step.data(stack), 0)
+    queue = queued(core.signals_p, f"core-{thread.tid}.img")
+    with thread.step(stages.PENDING, "pending signals") as step:
+        for number, info in queue:
+            step.call("rt_tgsigqueueinfo", thread.task.pid, thread.tid, number, step.data(info))
+
+
+def _packed(step: Emitter, entry: pb.sa_entry) -> Ref:
+    return step.data(
+        SIGACTION.pack(
+            sa_handler=entry.sigaction, sa_flags=entry.flags, sa_restorer=entry.restorer, sa_mask=entry.mask
+        )
+    )
+
+
+def queued(queue: pb.signal_queue_entry, file: str) -> list[tuple[int, bytes]]:
+    """(signal number, siginfo) of each; ImageError for what cannot be one."""
+    found = []
+    for entry in queue.signals:
+        number = SIGINFO.get(entry.siginfo, "si_signo") if len(entry.siginfo) == SI_MAX_SIZE else 0
+        if not 1 <= number <= NSIG:
+            raise ImageError(f"{file}: a pending signal is damaged (number {number}, {len(entry.siginfo)} bytes)")
+        found.append((number, entry.siginfo))
+    return found
+
+
+def reset(step: Emitter) -> None:
+    """Default actions for all signals: what the engine ignores must not be ignored by the tree."""
+    default = step.data(SIGACTION.pack(sa_handler=SIG_DFL))
+    for number in CATCHABLE:
+        step.call("rt_sigaction", number, default, 0, SIGSET_SIZE)
+    forget_children(step)
+
+
+def forget_children(step: Emitter) -> None:
+    """Drops any SIGCHLD that waits, as setting the default action of a signal that is ignored by default does
+    (kernel/signal.c, do_sigaction). Children that stop will send none."""
+    step.call("rt_sigaction", SIGCHLD, step.data(SIGACTION.pack(sa_flags=SA_NOCLDSTOP)), 0, SIGSET_SIZE)
+
+
+def free_signal(tree: NewTree) -> int:
+    """A signal that waits nowhere in the tree and ended nobody: to stop tasks with when they are done.
+
+    Any will do, because a tracer sees a signal before its action is looked at; one that would be ignored comes first.
+    """
+    taken = {task.core.tc.exit_code & 0x7F for task in tree.tasks if task.dead}
+    for task in tree.alive:
+        queues = [task.core.tc.signals_s, *(thread.core.thread_core.signals_p for thread in task.threads)]
+        taken.update(number for queue in queues for number, _ in queued(queue, f"core-{task.pid}.img"))
+    free: list[int] = [n for n in (*QUIET_SIGNALS, *range(NSIG, SIGRTMIN - 1, -1)) if n not in taken]
+    if not free:
+        raise Refused([Obstacle("the tree", "signals of every number wait in it: none is left to stop tasks with")])
+    return free[0]
