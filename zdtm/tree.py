@@ -42,6 +42,7 @@ class Tree:
         self.test, self.nursery, self.timeout = test, nursery, timeout
         self.pid = 0
         self.terminal: int | None = None
+        self.changes = (*test.changes, "positions") if test.transition else test.changes
         self.work = directory / "work"
         self.program = directory / "program"
         self.log = directory / "test.log"
@@ -95,22 +96,21 @@ class Tree:
     # ---- looking
 
     def state(self) -> State:
-        """The state, once it stands still; that of a transition test never does."""
+        """The state, once it stands still but for what the program changes."""
         last = capture(self.nursery.tree())
         deadline = time.monotonic() + SETTLE
-        while not self.test.transition and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
             self.nursery.rest(_PAUSE)
             now = capture(self.nursery.tree())
-            if not differences(last, now, self.test.changes):
+            if not differences(last, now, self.changes):
                 break
             last = now
         return last
 
     def check_state(self, before: State) -> None:
         """Right after a restore a task may still be on its way into its system call, so we look again."""
-        changes = (*self.test.changes, "positions") if self.test.transition else self.test.changes
         deadline = time.monotonic() + SETTLE
-        while found := differences(before, capture(self.nursery.tree()), changes):
+        while found := differences(before, capture(self.nursery.tree()), self.changes):
             if time.monotonic() > deadline:
                 raise Failure("\n".join(described(found, _SHOWN)))
             self.nursery.rest(_PAUSE)

@@ -130,7 +130,8 @@ def changed_by(change: str) -> list[str]:
     """Aspects that differ after a process did something."""
     words = [sys.executable, "-c", CHILD.format(change=change)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, cwd="/usr", stdin=pipe, stdout=pipe, text=True) as child:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, cwd="/usr", stdin=pipe, stdout=pipe, stderr=quiet, text=True) as child:
         assert child.stdin and child.stdout
         assert child.stdout.readline() == "up\n"
         before = capture([child.pid])
