@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine import resources, stats
+from engine import rehearsal, resources, stats
 from engine.errors import AmberError, EngineBug, Refused, UsageError
 from engine.frozen import FrozenTask, FrozenTree
 from engine.images.directory import ImageDir
@@ -16,7 +16,9 @@ from engine.kernel.freeze import Freezer
 from engine.kernel.home import Home
 from engine.kernel.inject import Injection, find_gadgets, is_arena, quiet_signal
 from engine.kernel.proc import ProcDir
-from engine.options import DumpResult
+from engine.log import SILENT
+from engine.options import DumpOptions, DumpResult
+from engine.rehearsal import Nowhere
 from engine.resources import inventory
 from engine.resources.files.table import Registry
 from engine.resources.memory import contents, shared
@@ -26,8 +28,6 @@ from engine.stats import Timings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from engine.options import DumpOptions
 
 
 def dump(options: DumpOptions) -> DumpResult:
@@ -39,11 +39,11 @@ def dump(options: DumpOptions) -> DumpResult:
     if images.exists("INVENTORY"):
         raise UsageError(f"{images.path('inventory.img')}: there is a dump in this directory; choose another one")
     timings = Timings()
-    frozen = FrozenTree(options, images, timings)
-    frozen.registry = Registry(frozen, resources.FILES)
+    frozen = _new_tree(options, images, timings)
     hooks = Hooks(options.action_scripts, options.notify, images.fd, options.log)
     try:
         hooks.reached("pre-dump", options.pid)
+        _rehearse()
         _prepare(frozen)
         status = _freeze_and_save(frozen, hooks)
     except BaseException:
@@ -51,6 +51,24 @@ def dump(options: DumpOptions) -> DumpResult:
         raise
     stats.write(options.images_dir if options.work_dir is None else options.work_dir, timings.dump_stats())
     return DumpResult(options.pid, timings.dump_stats(), status)
+
+
+def _new_tree(options: DumpOptions, images: ImageDir | Nowhere, timings: Timings) -> FrozenTree:
+    tree = FrozenTree(options, images, timings)
+    tree.registry = Registry(tree, resources.FILES)
+    return tree
+
+
+def _rehearse() -> None:
+    """Tells the story once of a task that nobody misses, so that no code runs for the first time in the freeze."""
+    if not rehearsal.needed():
+        return
+    if pid := rehearsal.start_understudy():
+        nowhere = Nowhere()
+        understudy = _new_tree(DumpOptions(pid, shell_job=True), nowhere, Timings())
+        _prepare(understudy)
+        _freeze_and_save(understudy, Hooks((), None, -1, SILENT))
+        nowhere.close()
 
 
 def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:

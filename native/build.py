@@ -39,7 +39,7 @@ long slurp(int dirfd, const char *name, void *buf, size_t size);
 long descriptor_facts(int proc, int pidfd, void *found, int count, char *texts, size_t size);
 long copy_pieces(int pid, int write, const struct piece *pieces, long count, int threads, uint64_t *fault);
 long map_file(int fd, uint64_t offset, uint64_t length, int writable, int populate);
-long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, uint64_t flags);
+long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, uint64_t blocked);
 long find_bytes(const void *haystack, size_t size, const void *needle, size_t length);
 void cpuid(unsigned leaf, unsigned subleaf, unsigned *out);
 long equal_pages(uint64_t a, uint64_t b, long pages, unsigned char *same);

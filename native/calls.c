@@ -7,6 +7,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <signal.h>
@@ -285,6 +286,7 @@ struct child {
 	int image, keep_from, parent;
 	int *fds; /* the parent's array, changed on the way */
 	int fd_count;
+	uint64_t blocked;
 };
 
 /* Runs in the child of spawn_skeleton, in the parent's memory (CLONE_VM): system calls only. */
@@ -307,22 +309,25 @@ static int become_skeleton(void *arg)
 	for (int i = 0; i < c->fd_count; i++)
 		if (raw_syscall(SYS_dup3, c->fds[i], c->keep_from + i, 0, 0, 0, 0) < 0)
 			return 126;
+	raw_syscall(SYS_close_range, 0, c->keep_from - 1, 0, 0, 0, 0);
+	raw_syscall(SYS_close_range, c->keep_from + c->fd_count, ~0U, CLOSE_RANGE_CLOEXEC, 0, 0, 0);
+	raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (uint64_t)&c->blocked, 0, 8, 0, 0);
 	raw_syscall(SYS_execveat, c->image, (uint64_t)"", (uint64_t)argv, (uint64_t)envp, AT_EMPTY_PATH, 0);
 	return 127;
 }
 
 /*
- * Starts the ELF in `image` (a descriptor) as a child with the pid `pid` (0: any), with all signals blocked and
- * with only the given descriptors open, at keep_from, keep_from + 1, … (every other one must be close-on-exec).
- * Returns the pid once the ELF runs, or -errno.
+ * Starts the ELF in `image` (a descriptor) as a child with the pid `pid` (0: any), with only the given descriptors
+ * open, at keep_from, keep_from + 1, … (keep_from > 0), and with the signals in `blocked` blocked. It dies with its
+ * parent. Returns the pid once the ELF runs, or -errno.
  */
-static long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, uint64_t flags)
+static long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, uint64_t blocked)
 {
-	struct child c = { image, keep_from, getpid(), fds, fd_count };
+	struct child c = { image, keep_from, getpid(), fds, fd_count, blocked };
 	uint64_t set_tid = pid, all = ~0UL, old;
 	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK | flags,
+		.flags = CLONE_VM | CLONE_VFORK,
 		.exit_signal = SIGCHLD,
 		.stack = (uint64_t)stack,
 		.stack_size = 65536,

@@ -122,7 +122,7 @@ class Troupe:
         image = os.open(blob.SKELETON, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fds = [*descriptors, self._memfd]
-            result = lib.spawn_skeleton(image, self.root, ffi.new("int[]", fds), len(fds), first_number, 0)
+            result = lib.spawn_skeleton(image, self.root, ffi.new("int[]", fds), len(fds), first_number, U64)
         finally:
             os.close(image)
         if result == -errno.EEXIST:
