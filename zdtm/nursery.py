@@ -150,6 +150,7 @@ def _redirect(place: Place) -> None:
     stdin = os.open("/dev/null", os.O_RDONLY) if place.terminal is None else place.terminal
     for source, target in ((stdin, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
 
 
 def _take_terminal() -> None:
