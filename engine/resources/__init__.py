@@ -2,12 +2,12 @@
 
 A module of TASK has `collect(task)` and/or `collect_thread(thread)` for the dump, and `restore(task)` and/or
 `restore_thread(thread)` for the way back. A module of FILES has TYPE, `claims`, `collect` and `open`
-(engine/resources/files/table.py).
+(engine/resources/files/__init__.py).
 """
 
 from __future__ import annotations
 
-from engine.resources.files import memfd, regular
+from engine.resources.files import epoll, eventfd, memfd, pipe, regular
 from engine.resources.memory import contents, mappings, mm
 from engine.resources.task import (
     creds,
@@ -25,4 +25,4 @@ from engine.resources.task import (
 )  # fmt: skip
 
 TASK = (tree, ids, state, names, mappings, mm, place, futexes, contents, sched, timers, signals, limits, creds, marks)
-FILES = (regular, memfd)
+FILES = (regular, pipe, eventfd, epoll, memfd)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import resource
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from engine.abi.fcntl import F_SETFD, FD_CLOEXEC, O_CLOEXEC
 from engine.errors import EngineBug, ImageError, Obstacle, Refused
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from types import ModuleType
 
+    from engine.images.directory import ImageDir
     from engine.plan.builder import Emitter
     from engine.plan.graph import Step
     from engine.plan.ops import Value
     from engine.rebuild import NewTask, NewTree
 
+T = TypeVar("T")
 VMA_FILE = 64 | 128  # vma_entry.status: private or shared mapping of a file
 FIRST_STAGING = 3  # the first task is born with the engine's own 0, 1 and 2
-SPARE = 8  # staging numbers beyond those of the units, for what is open only for a moment
 
 
 class Unit:
@@ -118,6 +119,7 @@ class Opener:
         self.ghosts = ghost.read(tree.images)  # by file id
         self._kinds = {kind.TYPE: kind for kind in kinds}
         self._units: dict[int, Unit] = {}  # by file id
+        self._loaded: dict[object, object] = {}
         self._groups: dict[tuple[int, Hashable], Unit] = {}
         self._givers: dict[Hashable, Callable[[], int]] = {}
         self._given: dict[int, int] = {}  # file id -> place among the givers
@@ -148,9 +150,19 @@ class Opener:
             return step.call("dup", self._units[ident].staged[ident])
         return self.open_path(task, ident, flags, step)
 
+    def users(self, ident: int) -> Iterable[NewTask]:
+        """The tasks that have a descriptor or mapping of the file."""
+        return self._units[ident].users.values()
+
     def given(self, ident: int) -> int | None:
         """The number at which the first task, and so every task, inherits a descriptor that was made for this file."""
         return self.staging + self._given[ident] if ident in self._given else None
+
+    def once(self, load: Callable[[ImageDir], T]) -> T:
+        """What a kind reads from images of its own, read when it is first needed."""
+        if load not in self._loaded:
+            self._loaded[load] = load(self.tree.images)
+        return cast("T", self._loaded[load])
 
     @contextmanager
     def giving(self) -> Iterator[list[int]]:
@@ -260,7 +272,7 @@ class Opener:
 
     def _find_staging(self) -> tuple[int, int]:
         """Room for all staged files: above every number in use, or between two of them."""
-        need = sum(len(unit.files) for unit in self._all_units()) + len(self._givers) + SPARE
+        need = sum(len(unit.files) + 1 for unit in self._all_units()) + len(self._givers)
         used = sorted({entry.fd for task in self.tree.alive for entry in task.descriptors})
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         first = max(FIRST_STAGING, used[-1] + 1) if used else FIRST_STAGING
