@@ -16,11 +16,10 @@ class Cursor:
 
     __slots__ = ("_data", "at", "entry", "name")
 
-    def __init__(self, data: bytes, name: str) -> None:
-        """`name` is the file's name, for messages."""
-        self._data, self.name = data, name
+    def __init__(self, data: bytes, name: str, entry: int | None = None) -> None:
+        """`name` is the file's name and `entry` the number of the entry, from 0: for messages."""
+        self._data, self.name, self.entry = data, name, entry
         self.at = 0
-        self.entry: int | None = None  # number of the entry being read, from 0
 
     @property
     def left(self) -> int:

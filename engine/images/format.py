@@ -1,8 +1,8 @@
 """The container of the images: magics, then entries of length, message and, for some types, a payload.
 
-Version 1.1 begins with a head magic, version 1 without; which one a directory has, says its inventory. All numbers
-are 32-bit little-endian. Nothing in a file is believed: what is missing, too long, left over or of another type is an
-ImageError with the file's name, the entry's number and the offset.
+Version 1.1 begins with a head magic, version 1 without; which one a directory has, says its inventory. All
+numbers are 32-bit little-endian. Nothing in a file is believed: what is missing, too long, left over or of another
+type is an ImageError with the file's name, the entry's number and the offset.
 """
 
 from __future__ import annotations
@@ -35,27 +35,30 @@ def read_image(type_: ImageType, data: bytes, name: str, version: int | None = N
     cursor = Cursor(data, name)
     _read_magics(type_, cursor, version)
     entries: list[Entry] = []
-    more = True
-    while more and (cursor.left or _is_due(type_, entries)):
+    while cursor.left and not _is_complete(type_, entries):
         cursor.entry = len(entries)
         entries.append(_read_entry(type_, cursor))
-        more = not (type_.single or is_last(type_.kind, entries[-1].message))
     if cursor.left:
         cursor.fail(f"{cursor.left} bytes follow the last entry")
+    _check_first(type_, entries, cursor)
     return entries
 
 
 def image_bytes(type_: ImageType, entries: Iterable[Any], name: str) -> bytes:
     """The contents of a file of version 1.1. Entries are messages, or pairs of message and payload."""
+    done: list[Entry] = []
     parts = [_word(magic) for magic in (type_.head_magic, type_.magic) if magic]
-    for number, entry in enumerate(entries):
-        message, payload = entry if isinstance(entry, tuple) else (entry, b"")
-        cursor = Cursor(payload, name)
-        cursor.entry = number
-        body = _serialize(message, type_.message_at(number), cursor)
-        if read_payload(type_.kind, message, cursor) != payload:
-            cursor.fail(f"a payload of {len(payload)} bytes does not fit {message.DESCRIPTOR.name}")
-        parts += [_word(len(body)), body, payload]
+    for item in entries:
+        entry = Entry(*item) if isinstance(item, tuple) else Entry(item)
+        cursor = Cursor(entry.payload, name, len(done))
+        if _is_complete(type_, done):
+            cursor.fail(f"no other entry can follow in a file of type {type_.kind}")
+        body = _serialize(entry.message, type_.message_at(len(done)), cursor)
+        if read_payload(type_.kind, entry.message, cursor) != entry.payload:
+            cursor.fail(f"a payload of {len(entry.payload)} bytes does not fit {entry.message.DESCRIPTOR.name}")
+        parts += [_word(len(body)), body, entry.payload]
+        done.append(entry)
+    _check_first(type_, done, Cursor(b"", name))
     return b"".join(parts)
 
 
@@ -69,9 +72,14 @@ def guess_type(data: bytes, name: str) -> ImageType:
     return type_
 
 
-def _is_due(type_: ImageType, entries: list[Entry]) -> bool:
-    """Whether a file must not end here."""
-    return not entries and (type_.single or type_.head is not None)
+def _is_complete(type_: ImageType, entries: list[Entry]) -> bool:
+    """Whether no entry can follow."""
+    return bool(entries) and (type_.single or is_last(type_.kind, entries[-1].message))
+
+
+def _check_first(type_: ImageType, entries: list[Entry], cursor: Cursor) -> None:
+    if not entries and (type_.single or type_.head):
+        cursor.fail(f"{type_.message_at(0)} is missing")
 
 
 def _read_magics(type_: ImageType, cursor: Cursor, version: int | None) -> None:
@@ -84,7 +92,7 @@ def _read_magics(type_: ImageType, cursor: Cursor, version: int | None) -> None:
         magic = cursor.word("the magic")
     if magic != type_.magic:
         found = type_of_magic(magic)
-        other = f", which is that of {found.kind}" if found else ""
+        other = f", which is that of {found.kind}," if found else ""
         cursor.fail(f"the magic is {magic:#010x}{other} instead of {type_.magic:#010x} ({type_.kind})")
 
 

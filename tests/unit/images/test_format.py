@@ -61,7 +61,7 @@ def test_first_message_may_differ() -> None:
     assert [entry.message for entry in read("PAGEMAP", data)] == entries
     with pytest.raises(ImageError, match="entry 0, offset 0: pagemap_entry instead of pagemap_head"):
         image_bytes(CATALOG["PAGEMAP"], entries[1:], "pagemap-5.img")
-    with pytest.raises(ImageError, match="file ends after 0"):
+    with pytest.raises(ImageError, match="offset 8: pagemap_head is missing"):
         read("PAGEMAP", data[:8])
 
 
@@ -75,7 +75,7 @@ BODY = TASK.SerializeToString()
         (COMMON + b"\x30", r"offset 4: the magic should have 4 bytes, but the file ends after 1"),
         (
             COMMON + b"\x32\x37\x21\x56",
-            r"magic is 0x56213732, which is that of FDINFO instead of 0x50273030 \(PSTREE\)",
+            r"magic is 0x56213732, which is that of FDINFO, instead of 0x50273030 \(PSTREE\)",
         ),
         (COMMON + b"\0\0\0\0", r"magic is 0x00000000 instead of"),
         (COMMON + PSTREE + b"\x05\0\0", r"entry 0, offset 8: the length of the entry should have 4 bytes"),
@@ -94,8 +94,10 @@ def test_a_single_entry_stays_alone() -> None:
     data = image_bytes(CATALOG["UTSNS"], [pb.utsns_entry(nodename="a", domainname="b")], "utsns-1.img")
     with pytest.raises(ImageError, match=r"10 bytes follow the last entry"):
         read("UTSNS", data + data[8:])
-    with pytest.raises(ImageError, match="length of the entry should have 4 bytes"):
+    with pytest.raises(ImageError, match="utsns_entry is missing"):
         read("UTSNS", data[:8])
+    with pytest.raises(ImageError, match=r"entry 1, .*no other entry can follow in a file of type UTSNS"):
+        image_bytes(CATALOG["UTSNS"], [pb.utsns_entry(nodename="a", domainname="b")] * 2, "utsns-1.img")
 
 
 def test_files_without_messages() -> None:
