@@ -65,7 +65,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _chosen(options: argparse.Namespace) -> list[Description]:
-    return suite.choose(suite.collect(), options.test, options.tests, options.exclude)
+    return suite.collect(options.test, options.tests, options.exclude)
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

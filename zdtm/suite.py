@@ -16,24 +16,24 @@ class NoSuchTest(Exception):
     """A name that no description has."""
 
 
-def collect(directories: Sequence[Path] = DIRECTORIES) -> list[Description]:
-    """All tests in the order of their names. Raises DescriptionError at the first that is wrong."""
-    paths = [path for directory in directories for path in directory.glob("*.yaml")]
-    return [load(path) for path in sorted(paths, key=lambda path: path.name)]
-
-
-def choose(
-    tests: Sequence[Description], names: Sequence[str] = (), pattern: str = "", exclude: Sequence[str] = ()
+def collect(
+    names: Sequence[str] = (),
+    pattern: str = "",
+    exclude: Sequence[str] = (),
+    directories: Sequence[Path] = DIRECTORIES,
 ) -> list[Description]:
-    """Those named or matching from the start, else all, without the excluded. Raises NoSuchTest."""
-    known = {test.name for test in tests}
+    """Tests named or matching from the start, else all, without the excluded; in the order of their names.
+
+    Only these are read. Raises NoSuchTest, and DescriptionError at the first that is wrong.
+    """
+    found = {path.stem: path for directory in directories for path in directory.glob("*.yaml")}
     for name in (*names, *exclude):
-        if name not in known:
+        if name not in found:
             raise NoSuchTest(f"there is no test {name!r}; `zdtm list` names them all")
     wanted = re.compile(pattern) if pattern else None
     every = not names and not wanted
     return [
-        test
-        for test in tests
-        if test.name not in exclude and (every or test.name in names or (wanted and wanted.match(test.name)))
+        load(path)
+        for name, path in sorted(found.items())
+        if name not in exclude and (every or name in names or (wanted and wanted.match(name)))
     ]

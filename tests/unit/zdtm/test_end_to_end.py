@@ -168,7 +168,7 @@ def test_ctrl_c_ends_and_cleans_up_all(tmp_path: Path) -> None:
 import os, sys
 from pathlib import Path
 import zdtm.suite, zdtm.cli
-zdtm.suite.collect.__defaults__ = ((Path({str(tmp_path)!r}) / "static",),)
+zdtm.suite.collect.__defaults__ = ((), "", (), (Path({str(tmp_path)!r}) / "static",))
 (Path({str(tmp_path)!r}) / "engine").write_text("#!/bin/sh\\nexec sleep 60\\n")
 words = ["run", "-a", "--engine", {str(tmp_path / "engine")!r}, "--runs", {str(tmp_path / "runs")!r}]
 sys.exit(zdtm.cli.main(words))

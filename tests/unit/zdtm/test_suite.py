@@ -6,21 +6,27 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zdtm import build, engines, leftovers, suite
 from zdtm.cli import main
-from zdtm.description import Description, Options
+from zdtm.description import Description, DescriptionError, Options
 from zdtm.engines import Engine
 
 
 @pytest.fixture
-def tests(tmp_path: Path) -> list[Description]:
+def directory(tmp_path: Path) -> Path:
     for name in ("pipe", "pipe_long", "eventfd"):
         (tmp_path / f"{name}.c").write_text("int main(void) { return 0; }\n")
         (tmp_path / f"{name}.yaml").write_text("doc: x\nrows: [X]\n")
-    return suite.collect([tmp_path])
+    return tmp_path
+
+
+@pytest.fixture
+def tests(directory: Path) -> list[Description]:
+    return suite.collect(directories=[directory])
 
 
 @pytest.mark.parametrize(
@@ -34,14 +40,22 @@ def tests(tmp_path: Path) -> list[Description]:
         ({"exclude": ["pipe", "eventfd"]}, "pipe_long"),
     ],
 )
-def test_choice(tests: list[Description], choice: dict[str, list[str]], names: str) -> None:
-    assert " ".join(test.name for test in suite.choose(tests, **choice)) == names  # type: ignore[arg-type]
+def test_choice(directory: Path, choice: dict[str, Any], names: str) -> None:
+    tests = suite.collect(**choice, directories=[directory])
+    assert " ".join(test.name for test in tests) == names
 
 
-def test_an_unknown_name_is_an_error(tests: list[Description]) -> None:
+def test_only_what_is_chosen_is_read(directory: Path) -> None:
+    (directory / "pipe.yaml").write_text("nonsense: 1\n")
+    assert suite.collect(["eventfd"], directories=[directory])
+    with pytest.raises(DescriptionError):
+        suite.collect(directories=[directory])
+
+
+def test_an_unknown_name_is_an_error(directory: Path) -> None:
     for choice in ({"names": ["pip"]}, {"exclude": ["pip"]}):
         with pytest.raises(suite.NoSuchTest, match="there is no test 'pip'"):
-            suite.choose(tests, **choice)
+            suite.collect(**choice, directories=[directory])  # type: ignore[arg-type]
 
 
 def test_a_program_is_built_once_for_every_content(
