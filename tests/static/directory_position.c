@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* An open directory, read half: the other half follows, every name once; and it serves openat() as before. */
+/*
+ * An open directory, read half: the other half follows, every name once; and it serves openat() as before.
+ * FLAG is a further flag of the opens, which stays.
+ */
 #include "zdtm.h"
 
 #include <dirent.h>
@@ -9,6 +12,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef FLAG
+#define FLAG 0
+#endif
 
 enum { FILES = 300 };
 
@@ -44,8 +51,8 @@ int main(int argc, char **argv)
 		snprintf(name, sizeof(name), "directory/f%d", i);
 		close(open(name, O_CREAT | O_WRONLY, 0600));
 	}
-	fd = open("directory", O_RDONLY | O_DIRECTORY);
-	path_only = open(".", O_PATH | O_DIRECTORY);
+	fd = open("directory", O_RDONLY | FLAG);
+	path_only = open(".", O_PATH | FLAG);
 	if (fd < 0 || path_only < 0 || fstat(path_only, &before))
 		err_die("open");
 	for (int i = 0; i < 9; i++)
@@ -55,6 +62,8 @@ int main(int argc, char **argv)
 	test_ready();
 	test_wait();
 
+	if ((fcntl(fd, F_GETFL) & O_DIRECTORY) != FLAG || (fcntl(path_only, F_GETFL) & O_DIRECTORY) != FLAG)
+		bad = fail("the flags are %o and %o", fcntl(fd, F_GETFL), fcntl(path_only, F_GETFL));
 	if (lseek(fd, 0, SEEK_CUR) != position)
 		bad = fail("the position is %lx, not %lx", lseek(fd, 0, SEEK_CUR), position);
 	while (read_some(fd, 4096))

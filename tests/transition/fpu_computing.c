@@ -16,6 +16,8 @@ struct state {
 	uint64_t integer;
 };
 
+static stage_t *started;
+
 static void start(struct state *state, int number)
 {
 	*state = (struct state) { .wide = { 1, 2, 3, 4, 5, 6, 7, number }, .slow = number + 1, .plain = number + 0.5, .integer = number };
@@ -49,6 +51,7 @@ static void *compute(void *number)
 	uint64_t rounds = 0;
 
 	start(&first, (intptr_t)number);
+	stage_step(started);
 	for (; test_running() || rounds < 3; rounds++) {
 		second = first;
 		for (int i = 0; i < 20; i++)
@@ -67,9 +70,12 @@ int main(int argc, char **argv)
 	int bad = 0;
 
 	test_init(argc, argv);
+	started = stage_new();
 	for (intptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, compute, (void *)i))
 			err_die("pthread_create");
+	stage_wait(started, THREADS);
+
 	test_ready();
 	for (int i = 0; i < THREADS; i++) {
 		void *result;

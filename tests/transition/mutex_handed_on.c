@@ -10,11 +10,13 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t conditions[THREADS];
 static uint64_t passes, counts[THREADS];
 static bool over;
+static stage_t *started;
 
 static void *take_turns(void *argument)
 {
 	int number = (intptr_t)argument;
 
+	stage_step(started);
 	pthread_mutex_lock(&mutex);
 	while (!over) {
 		if (passes % THREADS != (uint64_t)number) {
@@ -39,11 +41,14 @@ int main(int argc, char **argv)
 	int bad = 0;
 
 	test_init(argc, argv);
+	started = stage_new();
 	for (int i = 0; i < THREADS; i++)
 		pthread_cond_init(&conditions[i], NULL);
 	for (intptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, take_turns, (void *)i))
 			err_die("pthread_create");
+	stage_wait(started, THREADS);
+
 	test_ready();
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);

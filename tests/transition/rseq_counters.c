@@ -15,6 +15,7 @@ static struct {
 	char alone[56];                /* on a cache line of its own */
 } counters[PROCESSORS];
 static uint64_t aborts[THREADS], done[THREADS];
+static stage_t *started;
 
 /* Adds one to the counter of the processor it runs on; 0, or 1 if it was interrupted and has not counted. */
 static int count_one(struct rseq *area)
@@ -48,6 +49,7 @@ static void *work(void *argument)
 	struct rseq *area = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
 	int number = (intptr_t)argument;
 
+	stage_step(started);
 	while (test_running() || done[number] < 1000) {
 		while (count_one(area))
 			aborts[number]++;
@@ -64,9 +66,12 @@ int main(int argc, char **argv)
 	test_init(argc, argv);
 	if (!__rseq_size)
 		return skip("the C library has registered nothing");
+	started = stage_new();
 	for (intptr_t i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, work, (void *)i))
 			err_die("pthread_create");
+	stage_wait(started, THREADS);
+
 	test_ready();
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
