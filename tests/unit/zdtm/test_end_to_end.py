@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -80,26 +81,26 @@ def test_an_engine_that_does_nothing_passes_without_restore(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("fault", "mode", "step", "words"),
     [
-        ("dump fails", "plain", "dump", "exited with status 1"),
+        ("dump fails", "plain", "dump", "exited with status N"),
         ("dump harms", "plain", "unharmed", "is gone"),
         ("dump crashes", "plain", "dump", "was killed by SIGSEGV"),
-        ("nothing", "plain", "gone", "processes stayed after the dump: 2 (victim)"),
+        ("nothing", "plain", "gone", "processes stayed after the dump: N (victim)"),
         ("dump ends the tree", "norst", "gone", "ended the tree that it was told to leave running"),
-        ("dump stops the tree", "norst", "state", "pid 2: state was 'alive', is 'stopped'"),
-        ("nothing", "stop", "gone", "not stopped: [2]"),
+        ("dump stops the tree", "norst", "state", "pid N: state was 'alive', is 'stopped'"),
+        ("nothing", "stop", "gone", "not stopped: [N]"),
         ("dump leaves a process", "norst", "state", "is new"),
-        ("dump leaves a file", "norst", "leftovers", "link_remap.1 stayed"),
+        ("dump leaves a file", "norst", "leftovers", "link_remap.N stayed"),
         ("dump leaves a mount", "norst", "leftovers", "(tmpfs) stayed"),
-        ("restore fails", "plain", "restore", "exited with status 1"),
-        ("restore writes no pid", "plain", "restore", "the pid file does not name 2"),
-        ("restore makes nothing", "plain", "state", "pid 2: is gone"),
-        ("restore starts another program", "plain", "state", "pid 2: fd 3 is gone"),
+        ("restore fails", "plain", "restore", "exited with status N"),
+        ("restore writes no pid", "plain", "restore", "the pid file does not name N"),
+        ("restore makes nothing", "plain", "state", "pid N: is gone"),
+        ("restore starts another program", "plain", "state", "pid N: fd N is gone"),
     ],
 )
 def test_what_an_engine_does_wrong_is_caught(tmp_path: Path, fault: str, mode: str, step: str, words: str) -> None:
     result = run(tmp_path, fault, mode)
     assert (result.outcome, result.step) == (Outcome.FAILED, step), result
-    assert words in result.message
+    assert words in re.sub(r"\b\d+\b", "N", result.message)
     assert any(f"Error (fake.c:1): {fault}" in line for each in result.excerpts for line in each.lines)
 
 
