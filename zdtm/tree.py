@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import build, logs, proc
-from .compare import described, differences
+from .compare import Difference, described, differences
 from .description import Description
 from .facts import GONE, State
 from .nursery import Late, Nursery, Place, User, describe_status, open_terminal
 from .state import capture
 
 ORDINARY_USER = User(18943, 58467, (27495, 48244))
-SETTLE = 1.0  # seconds that a change from outside may take: to stand still, to stop, to be gone
+SETTLE = 2.0  # seconds that a change from outside may take: to stand still, to stop, to be gone
 _PAUSE = 0.02  # seconds between two looks at a state
 _SHOWN = 10  # differences that are named
 
@@ -101,19 +101,23 @@ class Tree:
         deadline = time.monotonic() + SETTLE
         while time.monotonic() < deadline:
             self.nursery.rest(_PAUSE)
-            now = capture(self.nursery.tree())
-            if not differences(last, now, self.changes):
+            if not self._changes_since(last):
                 break
-            last = now
+            last = capture(self.nursery.tree())
         return last
 
     def check_state(self, before: State) -> None:
         """Right after a restore a task may still be on its way into its system call, so we look again."""
+        found = self._changes_since(before)
         deadline = time.monotonic() + SETTLE
-        while found := differences(before, capture(self.nursery.tree()), self.changes):
-            if time.monotonic() > deadline:
-                raise Failure("\n".join(described(found, _SHOWN)))
+        while found and time.monotonic() < deadline:
             self.nursery.rest(_PAUSE)
+            found = self._changes_since(before)
+        if found:
+            raise Failure("\n".join(described(found, _SHOWN)))
+
+    def _changes_since(self, before: State) -> list[Difference]:
+        return differences(before, capture(self.nursery.tree()), self.changes)
 
     def check_gone(self, after: str) -> None:
         """No process is left, zombies included."""
