@@ -1,8 +1,8 @@
 """Epoll instances, and what they watch.
 
-The kernel knows a target by its description and by the number that it had when it was added. Both must still belong
-together in the first process that has the instance, because there the targets are added again, when all its numbers
-are in place.
+The kernel knows a target by its description and by the number that it had when it was added. Targets are added again
+in the first process that has the instance, when all its numbers are in place; there the description must still have
+a number, the old one or another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from engine.abi.epoll import EPOLL_CTL_ADD
-from engine.abi.fcntl import F_SETFL, O_ACCMODE, O_CLOEXEC
+from engine.abi.fcntl import F_DUPFD_CLOEXEC, F_SETFL, FD_CLOEXEC, O_ACCMODE, O_CLOEXEC
 from engine.abi.kcmp import KCMP_EPOLL_TFD
 from engine.errors import ImageError
 from engine.images import pb
@@ -59,22 +59,30 @@ def finish(tree: FrozenTree, found: Sequence[Found]) -> None:
         before: dict[int, int] = {}
         for target in epoll_targets(file.info):
             nth = before[target.fd] = before.get(target.fd, -1) + 1
-            _check_target(holder, target, nth, tree.registry.tables[pid].get(target.fd))
-            entry.epfd.tfd.append(_entry(entry.id, target))
+            now = _find(holder, target, nth, tree.registry.tables[pid])
+            if now is None:
+                reason = f"it watches a file that was fd {target.fd} when it was added, and that pid {pid} has closed"
+                holder.refuse(reason, "take files out of the instance before they are closed")
+            else:
+                entry.epfd.tfd.append(_entry(entry.id, target, now))
 
 
-def _check_target(holder: Descriptor, target: EpollTarget, nth: int, now: Descriptor | None) -> None:
-    """Whether the target is what its number leads to now. `nth` of those added under this number."""
+def _find(holder: Descriptor, target: EpollTarget, nth: int, table: dict[int, Descriptor]) -> int | None:
+    """A number that leads to the target now: its own, or another one. It is the `nth` that was added under its own."""
     pid = holder.task.pid
     slot = ffi.new("uint32_t[3]", [holder.number, target.fd, nth])
     address = int(ffi.cast("uint64_t", slot))
-    if now is None or calls.attempt("kcmp", pid, pid, KCMP_EPOLL_TFD, target.fd, address) != 0:
-        reason = f"it watches a file that was fd {target.fd} when it was added and is not any more in pid {pid}"
-        holder.refuse(reason, "remove closed files from the instance before they are closed")
+    others = [n for n, file in table.items() if n != target.fd and target.ino in (file.ino, None)]
+    for number in [target.fd, *others] if target.fd in table else others:
+        if calls.attempt("kcmp", pid, pid, KCMP_EPOLL_TFD, number, address) == 0:
+            return number
+    return None
 
 
-def _entry(ident: int, target: EpollTarget) -> pb.eventpoll_tfd_entry:
-    entry = pb.eventpoll_tfd_entry(id=ident, tfd=target.fd, events=target.events, data=target.data)
+def _entry(ident: int, target: EpollTarget, now: int) -> pb.eventpoll_tfd_entry:
+    entry = pb.eventpoll_tfd_entry(id=ident, tfd=now, events=target.events, data=target.data)
+    if now != target.fd:
+        entry.added_as = target.fd
     if target.device is not None:
         entry.dev = os.major(target.device) << 20 | os.minor(target.device)
         entry.inode, entry.pos = target.ino or 0, target.pos or 0
@@ -94,10 +102,31 @@ def settle(task: NewTask, file: pb.file_entry, number: int) -> None:
     first = min(t.pid for t in task.tree.opener.users(file.id))
     if task.pid != first or number != min(d.fd for d in task.descriptors if d.id == file.id):
         return
-    numbers = {entry.fd for entry in task.descriptors}
+    table = {entry.fd: entry for entry in task.descriptors}
     with task.step(stages.PLACE, f"fd {number} (epoll)") as step:
         for target in file.epfd.tfd:
-            if target.tfd not in numbers:
+            if target.tfd not in table:
                 raise ImageError(f"files.img: epoll {file.id} watches fd {target.tfd}, which pid {task.pid} has not")
-            event = step.pack("IQ", target.events, target.data)
-            step.call("epoll_ctl", number, EPOLL_CTL_ADD, target.tfd, event)
+            if target.HasField("added_as"):
+                _add_as(step, number, target, table.get(target.added_as))
+            else:
+                _add(step, number, target, target.tfd)
+
+
+def _add(step: Emitter, number: int, target: pb.eventpoll_tfd_entry, key: int) -> None:
+    step.call("epoll_ctl", number, EPOLL_CTL_ADD, key, step.pack("IQ", target.events, target.data))
+
+
+def _add_as(step: Emitter, number: int, target: pb.eventpoll_tfd_entry, occupant: pb.fdinfo_entry | None) -> None:
+    """The target gets its old number for a moment; what has it now steps aside."""
+    key = target.added_as
+    if occupant is None:
+        step.call("dup3", target.tfd, key, O_CLOEXEC, expect=key)
+        _add(step, number, target, key)
+        step.call("close", key)
+        return
+    aside = step.call("fcntl", key, F_DUPFD_CLOEXEC, key)
+    step.call("dup3", target.tfd, key, O_CLOEXEC, expect=key)
+    _add(step, number, target, key)
+    step.call("dup3", aside, key, O_CLOEXEC if occupant.flags & FD_CLOEXEC else 0, expect=key)
+    step.call("close", aside)

@@ -63,12 +63,13 @@ def write(tree: FrozenTree, ghosts: Ghosts) -> None:
 
 
 def _messages(file: Descriptor) -> Iterator[object]:
-    fd = file.open(os.O_RDONLY | os.O_NOATIME if st.S_ISREG(file.mode) else os.O_PATH | os.O_NOFOLLOW)
+    fd = file.open(os.O_RDONLY | os.O_NOATIME if st.S_ISREG(file.mode) else os.O_PATH)
     try:
         facts = os.fstat(fd)
         entry = pb.ghost_file_entry(
             uid=file.uid, gid=file.gid, mode=file.mode, dev=os.major(file.dev) << 20 | os.minor(file.dev),
             ino=file.ino, size=file.size, atim=_time(facts.st_atime_ns), mtim=_time(facts.st_mtime_ns),
+            atime_ns=facts.st_atime_ns, mtime_ns=facts.st_mtime_ns,
         )  # fmt: skip
         if st.S_ISLNK(file.mode):
             entry.symlnk_target = os.readlink("", dir_fd=fd)
@@ -111,6 +112,7 @@ class Ghost:
         self.ident = ident
         entries = images.read_with_payload("GHOST_FILE", ident, required=True)
         self.head: pb.ghost_file_entry = entries[0].message
+        self.unnamed: int | None = None  # flags of the description that O_TMPFILE made, if it is still open
         self._contents = entries[0].payload
         self._chunks = entries[1:]
         if st.S_IFMT(self.head.mode) not in KINDS:
@@ -119,11 +121,13 @@ class Ghost:
             raise ImageError(f"ghost-file-{ident:x}.img: a chunk lies behind the end of the file")
 
     def make(self, name: str) -> int:
-        """An O_PATH descriptor of the file, whose name is gone again."""
+        """A descriptor of the file, whose name is gone again: O_PATH, or the description that O_TMPFILE made."""
         directories: list[str] = []
         try:
             _make_directories(os.path.dirname(name), directories)
             fd = self._create(name)
+            if self.unnamed is not None or st.S_ISLNK(self.head.mode):
+                return fd
             try:
                 return os.open(f"/proc/self/fd/{fd}", os.O_PATH | os.O_CLOEXEC)
             finally:
@@ -149,12 +153,16 @@ class Ghost:
             os.mkdir(name, 0o700)
             fd = _take(name, os.O_RDONLY | os.O_DIRECTORY, os.rmdir)
         else:
-            fd = _take(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, os.unlink)
+            if self.unnamed is not None:
+                fd = os.open(os.path.dirname(name), self.unnamed | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+            else:
+                fd = _take(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, os.unlink)
             self._fill(fd)
         os.fchown(fd, head.uid, head.gid)
         os.fchmod(fd, st.S_IMODE(head.mode))
         if head.HasField("atim") and head.HasField("mtim"):
-            os.utime(fd, ns=(_nanoseconds(head.atim), _nanoseconds(head.mtim)))
+            times = (head.atime_ns or _nanoseconds(head.atim), head.mtime_ns or _nanoseconds(head.mtim))
+            os.utime(fd, ns=times)
         return fd
 
     def _fill(self, fd: int) -> None:

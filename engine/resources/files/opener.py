@@ -133,6 +133,11 @@ class Opener:
         for unit in self._all_units():
             self._owned.setdefault(unit.owner.pid, []).append(unit)
 
+    @property
+    def numbers(self) -> int:
+        """Above every descriptor number of the plan, the tasks' own and the staging numbers."""
+        return max([self._staging_end, *(entry.fd + 1 for task in self.tree.alive for entry in task.descriptors)])
+
     def file(self, ident: int, referrer: str) -> pb.file_entry:
         """The entry of files.img; ImageError names who refers to a missing one."""
         try:

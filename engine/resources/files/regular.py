@@ -64,9 +64,9 @@ def claims(file: Descriptor) -> bool:
 def collect(file: Descriptor, ident: int) -> pb.file_entry:
     """Name, position and flags, and what is compared at restore."""
     flags = file.flags & ~CREATION
-    if flags & UNNAMED:
-        flags &= ~O_TMPFILE
     entry = pb.reg_file_entry(id=ident, flags=flags, pos=file.pos, fown=no_owner(), mode=file.mode, mnt_id=-1)
+    if flags & UNNAMED:
+        entry.flags, entry.unnamed = flags & ~O_TMPFILE, True
     names.put(entry, file.link if file.named == 0 else _lost_name(file, ident))
     if st.S_ISREG(file.mode):
         entry.size = file.size
@@ -94,7 +94,7 @@ def _fingerprint(file: Descriptor, entry: pb.reg_file_entry) -> None:
     if _is_about_process(file.link):
         file.refuse("files of /proc about a process are not supported", "close it before the dump")
     elif file.is_code and file.task.tree.options.file_validation == "buildid" and file.size:
-        fd = file.open(os.O_RDONLY)
+        fd = file.open(os.O_RDONLY | os.O_NOATIME)
         try:
             entry.build_id.extend(elf.build_id(fd))
         finally:
@@ -143,7 +143,7 @@ def _difference(
 
 
 def _other_build(entry: pb.reg_file_entry, name: str) -> tuple[str, str] | None:
-    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(name, os.O_RDONLY | os.O_NOATIME | os.O_CLOEXEC)
     try:
         found = elf.build_id(fd)
     finally:
@@ -161,7 +161,11 @@ def _hex(words: Iterable[int]) -> str:
 def given(opener: Opener, file: pb.file_entry) -> tuple[Hashable, Callable[[], int]] | None:
     """A file that has no name is made by the engine, which then hands it down."""
     found = opener.ghosts.get(file.id)
-    return (("ghost", found.ident), lambda: found.make(names.get(file.reg))) if found else None
+    if found is None:
+        return None
+    if file.reg.unnamed:
+        found.unnamed = file.reg.flags & ~CREATION
+    return ("ghost", found.ident), lambda: found.make(names.get(file.reg))
 
 
 def open_named(tree: NewTree, file: pb.file_entry, flags: int, step: Emitter) -> Slot:
@@ -180,7 +184,11 @@ def open_named(tree: NewTree, file: pb.file_entry, flags: int, step: Emitter) ->
 def open(tree: NewTree, file: pb.file_entry, step: Emitter) -> Slot:
     """Opens it with its own flags, at its position."""
     entry = file.reg
-    slot = open_named(tree, file, entry.flags, step)
+    number = tree.opener.given(file.id) if entry.unnamed else None
+    if number is None:
+        slot = open_named(tree, file, entry.flags, step)
+    else:  # it is the description itself
+        slot = step.call("fcntl", number, F_DUPFD_CLOEXEC, 0)
     if entry.pos and not entry.flags & O_PATH:
         if st.S_ISCHR(entry.mode):  # a device may keep no position
             step.call("lseek", slot, entry.pos, os.SEEK_SET, may=(ESPIPE, EINVAL))
