@@ -6,12 +6,13 @@ import stat
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.images import pb
 from engine.images.catalog import CATALOG, ImageType
 from engine.images.convert import is_repeated, set_text
-from engine.images.format import Entry
+from engine.images.format import Entry, image_bytes
 from engine.images.payload import join_queue, padded
 
 WITH_MESSAGES = [type_ for type_ in CATALOG.values() if type_.message]
@@ -60,7 +61,27 @@ def entries(draw: st.DrawFn, type_: ImageType) -> list[Entry]:
         return found
     more = [draw(messages(type_.message_at(1))) for _ in range(draw(st.integers(0, 2)))]
     found += [_with_payload(draw, type_.kind, message) for message in more]
-    return found if type_.head or draw(st.booleans()) else []
+    return [] if not type_.head and draw(st.integers(0, 7)) == 7 else found
+
+
+def sample_files(type_: ImageType, count: int) -> list[bytes]:
+    """The contents of some valid files of a type, the same ones every time."""
+    files: list[bytes] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(entries(type_))
+    def collect(drawn: list[Entry]) -> None:
+        files.append(image_bytes(type_, drawn, type_.kind))
+
+    collect()
+    return files
 
 
 def _required() -> dict[str, set[str]]:
