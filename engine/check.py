@@ -8,8 +8,6 @@ amber check PID              all obstacles of the tree, the tree left as it is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.commandline.settings import dump_options
 from engine.commandline.values import positive
 from engine.errors import UsageError
@@ -18,6 +16,7 @@ from engine.kernel.features import catalog
 from engine.kernel.features.catalog import EXPERIMENTAL, EXTRA, REQUIRED
 from engine.workplace import say
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

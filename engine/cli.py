@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from engine import stats
 from engine.commandline.settings import dump_options, restore_options, settle
@@ -17,6 +16,7 @@ from engine.errors import AmberError, KernelError, UsageError
 from engine.version import CRIU_VERSION, VERSION
 from engine.workplace import complain, say, working
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

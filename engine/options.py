@@ -10,11 +10,11 @@ the caller keeps its descriptors.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from engine.log import SILENT, Log, Progress
 from engine.stats import DumpStats, RestoreStats
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

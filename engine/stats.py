@@ -7,11 +7,12 @@ Times are in microseconds, amounts in pages of 4096 bytes. The work collects the
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import AmberError
 from engine.log import SILENT
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.commandline.settings import refuse
 from engine.errors import AmberError, KernelError, Refused
 from engine.log import DEBUG, ERROR, WARNING, Log, Progress
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from engine.commandline.settings import Settings
 

@@ -10,11 +10,10 @@ The files count in this order, the command line last; a file that does not exist
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.commandline.getopt import Given, read
 from engine.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

@@ -67,9 +67,7 @@ def document() -> str:
 def _row(option: Option) -> str:
     form = usage.forms(option).replace("|", "\\|")
     more = "; may be repeated" if option.repeats else ""
-    default = (
-        f"; default {option.default}" if isinstance(option.default, str | int) and option.default else ""
-    )
+    default = f"; default {option.default}" if isinstance(option.default, str | int) and option.default else ""
     return f"| `{form}` | {option.meaning}{default}{more} | {_state(option)} |"
 
 

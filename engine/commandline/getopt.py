@@ -8,12 +8,12 @@ and is slow to import.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-from engine.commandline.option import Argument, Option
+from engine.commandline.option import NEEDS_VALUE, NO_VALUE, Option
 from engine.commandline.table import OPTIONS
 from engine.errors import UsageError
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -81,13 +81,13 @@ def _long(word: str, rest: Iterator[str]) -> Given:
     name, equals, text = word.partition("=")
     given = NAMES.find(name)
     full = f"--{'no-' if given.negated else ''}{given.option.name}"
-    if given.option.argument is Argument.NONE:
+    if given.option.argument is NO_VALUE:
         if equals:
             raise UsageError(f"option '{full}' doesn't allow an argument")
         return given
     if equals:
         return given._replace(text=text)
-    if given.option.argument is Argument.REQUIRED:
+    if given.option.argument is NEEDS_VALUE:
         return given._replace(text=_next(rest, f"option '{full}'"))
     return given
 
@@ -98,10 +98,10 @@ def _letters(cluster: str, rest: Iterator[str]) -> Iterator[Given]:
         option = NAMES.letters.get(letter)
         if option is None:
             raise UsageError(f"invalid option -- '{letter}'")
-        if option.argument is Argument.NONE:
+        if option.argument is NO_VALUE:
             yield Given(option)
             continue
-        needs_next = option.argument is Argument.REQUIRED and not cluster
+        needs_next = option.argument is NEEDS_VALUE and not cluster
         yield Given(option, _next(rest, f"option -- '{letter}'") if needs_next else cluster or None)
         return
 

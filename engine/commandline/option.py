@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Argument(Enum):
-    """Whether an option takes a value; as in getopt(3), an optional value must be attached."""
-
-    NONE = 0
-    REQUIRED = 1
-    OPTIONAL = 2
+# Whether an option takes a value, by getopt(3)'s numbers; an optional value must be attached.
+NO_VALUE, NEEDS_VALUE, MAY_HAVE_VALUE = range(3)
 
 
 class Option(NamedTuple):
@@ -27,7 +23,7 @@ class Option(NamedTuple):
 
     name: str
     letter: str
-    argument: Argument
+    argument: int  # NO_VALUE, NEEDS_VALUE, MAY_HAVE_VALUE
     metavar: str
     fold: Callable[[object, str | None], object]  # (value so far, text) -> new value, see values.py
     default: object

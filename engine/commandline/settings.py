@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from engine.commandline import config, getopt
 from engine.commandline.table import COMMANDS, OPTIONS
 from engine.errors import Obstacle, Refused, UsageError
 from engine.options import DumpOptions, RestoreOptions
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from engine.commandline.getopt import Given
 

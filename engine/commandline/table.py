@@ -5,12 +5,11 @@ docs/cli.md is generated from this table. Options are listed under the heads of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from engine.commandline.option import Argument, Option
+from engine.commandline.option import MAY_HAVE_VALUE, NEEDS_VALUE, NO_VALUE, Option
 from engine.commandline.values import choice, every, last, louder, number, positive, size, switch, text
 from engine.log import DEFAULT_LEVEL
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.commandline.values import Fold
 
@@ -40,7 +39,7 @@ def _switch(
     name: str, applies: str, meaning: str, *, letter: str = "", works: str = "", refused: str = "",
     reason: str = "", default: bool = False, negatable: bool = True, own: bool = False,
 ) -> Option:
-    return Option(name, letter, Argument.NONE, "", switch, default, applies, works, refused, reason, meaning,
+    return Option(name, letter, NO_VALUE, "", switch, default, applies, works, refused, reason, meaning,
                   negatable, False, own)
 
 
@@ -49,7 +48,7 @@ def _value(
     works: str = "", refused: str = "", reason: str = "", default: object = None, optional: bool = False,
     repeats: bool = False,
 ) -> Option:
-    argument = Argument.OPTIONAL if optional else Argument.REQUIRED
+    argument = MAY_HAVE_VALUE if optional else NEEDS_VALUE
     default = () if repeats else default
     fold = fold or (every(text) if repeats else last(text))
     return Option(name, letter, argument, metavar, fold, default, applies, works, refused, reason, meaning,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.commandline.option import Argument, Option
+from engine.commandline.option import MAY_HAVE_VALUE, NEEDS_VALUE, NO_VALUE, Option
 from engine.commandline.table import HEADS
 
 SHORT = """\
@@ -29,9 +29,9 @@ def forms(option: Option) -> str:
     short = f"-{option.letter}, " if option.letter else ""
     no = "[no-]" if option.negatable else ""
     value = {
-        Argument.NONE: "",
-        Argument.REQUIRED: f" {option.metavar}",
-        Argument.OPTIONAL: f"[={option.metavar}]",
+        NO_VALUE: "",
+        NEEDS_VALUE: f" {option.metavar}",
+        MAY_HAVE_VALUE: f"[={option.metavar}]",
     }
     return f"{short}--{no}{option.name}{value[option.argument]}"
 

@@ -6,8 +6,7 @@ occurrence of the option makes of the value that earlier occurrences left.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

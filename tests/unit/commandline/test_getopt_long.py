@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.commandline.getopt import read
-from engine.commandline.option import Argument, Option
+from engine.commandline.option import MAY_HAVE_VALUE, NEEDS_VALUE, NO_VALUE, Option
 from engine.commandline.table import OPTIONS
 from engine.errors import UsageError
 
@@ -17,7 +17,7 @@ Found = list[tuple[str, str | None]] | None
 CRIU = [option for option in OPTIONS if not option.own]
 LONG = [(option.name, option) for option in CRIU]
 LONG += [(f"no-{option.name}", option) for option in CRIU if option.negatable]
-SHORT = "".join(option.letter + ":" * option.argument.value for option in CRIU if option.letter)
+SHORT = "".join(option.letter + ":" * option.argument for option in CRIU if option.letter)
 
 
 class LongOption(ctypes.Structure):
@@ -38,7 +38,7 @@ def c_library(argv: list[str]) -> tuple[Found, list[str]]:
     ctypes.c_int.in_dll(libc, "opterr").value = 0
     table = (LongOption * (len(LONG) + 1))()
     for i, (name, option) in enumerate(LONG):
-        table[i] = LongOption(name.encode(), option.argument.value, None, 1000 + i)
+        table[i] = LongOption(name.encode(), option.argument, None, 1000 + i)
     words = (ctypes.c_char_p * (len(argv) + 2))(b"amber", *(word.encode() for word in argv), None)
     found: list[tuple[str, str | None]] = []
     while (code := libc.getopt_long(len(argv) + 1, words, SHORT.encode(), table, None)) != -1:
@@ -85,4 +85,4 @@ def test_the_comparison_sees_options_of_every_kind() -> None:
     argv = ["a", "--tree=7", "-vv", "--no-tls", "-jt", "8", "--verb", "b", "--", "-c"]
     expected = [("tree", "7"), ("verbosity", "v"), ("no-tls", None), ("shell-job", None), ("tree", "8")]
     assert c_library(argv) == ([*expected, ("verbosity", None)], ["a", "b", "-c"])
-    assert {option.argument for option in CRIU} == set(Argument)
+    assert {option.argument for option in CRIU} == {NO_VALUE, NEEDS_VALUE, MAY_HAVE_VALUE}

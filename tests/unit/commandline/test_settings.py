@@ -68,9 +68,7 @@ def test_dump_needs_a_pid() -> None:
 
 def test_restore_options() -> None:
     argv = ["restore", "-dS", "--pidfile", "p", "-j", "--skip-file-rwx-check"]
-    expected = RestoreOptions(
-        detached=True, sibling=True, pidfile="p", shell_job=True, skip_file_rwx_check=True
-    )
+    expected = RestoreOptions(detached=True, sibling=True, pidfile="p", shell_job=True, skip_file_rwx_check=True)
     assert restore_options(settle(argv, {})) == expected
 
 

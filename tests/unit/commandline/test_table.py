@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.commandline.option import Argument, Option
+from engine.commandline.option import NO_VALUE, Option
 from engine.commandline.table import ANY, NOW, OPTIONS
 from engine.options import DumpOptions, RestoreOptions
 
@@ -30,7 +30,7 @@ def test_every_row_is_consistent(option: Option) -> None:
     assert set(option.refused) <= set(option.applies)
     unsaid = (set(option.applies) & set(NOW)) - set(option.works)
     assert option.reason or not unsaid, "an option without effect needs its reason"
-    assert bool(option.metavar) == (option.argument is not Argument.NONE)
+    assert bool(option.metavar) == (option.argument is not NO_VALUE)
     assert option.meaning
 
 
@@ -42,9 +42,7 @@ def test_defaults_are_those_of_the_engine(options: DumpOptions | RestoreOptions)
 
 
 @pytest.mark.parametrize(("options", "letter"), [(DumpOptions, "D"), (RestoreOptions, "R")])
-def test_an_option_that_works_reaches_the_engine(
-    options: type[DumpOptions | RestoreOptions], letter: str
-) -> None:
+def test_an_option_that_works_reaches_the_engine(options: type[DumpOptions | RestoreOptions], letter: str) -> None:
     elsewhere = {
         "tree": "pid",
         "action_script": "action_scripts",

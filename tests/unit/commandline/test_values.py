@@ -7,9 +7,7 @@ import pytest
 from engine.commandline import values
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("0", 0), ("512", 512), ("3K", 3072), ("2M", 2 << 20), ("1G", 1 << 30)]
-)
+@pytest.mark.parametrize(("text", "expected"), [("0", 0), ("512", 512), ("3K", 3072), ("2M", 2 << 20), ("1G", 1 << 30)])
 def test_size(text: str, expected: int) -> None:
     assert values.size(text) == expected
 
