@@ -24,10 +24,11 @@ $(STAMPS)/venv: ci/make-venv | system
 	ci/make-venv $(VENV)
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/python: pyproject.toml $(STAMPS)/venv
+$(STAMPS)/python: pyproject.toml ci/make-launcher $(STAMPS)/venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore 'setuptools>=77'
 	$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
 	    --no-build-isolation --config-settings editable_mode=compat --editable '.[dev]'
+	ci/make-launcher $(VENV)
 	@touch $@
 
 $(STAMPS)/images: $(wildcard engine/images/*.py engine/images/proto/*.proto) $(STAMPS)/python
