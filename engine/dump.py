@@ -6,10 +6,11 @@ that is not: inventory.img, without which no restore begins, is written last.
 
 from __future__ import annotations
 
+from errno import ESRCH
 from typing import TYPE_CHECKING
 
 from engine import rehearsal, resources, stats
-from engine.errors import AmberError, EngineBug, Refused, UsageError
+from engine.errors import EngineBug, KernelError, Refused, UsageError
 from engine.frozen import FrozenTask, FrozenTree
 from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
@@ -90,27 +91,27 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
 
 def _prepare(frozen: FrozenTree) -> None:
     """What can be done while the tree runs: find the code to borrow, reserve room for the pages."""
-    for pid in _walk(frozen.options.pid):
-        with ProcDir(pid) as proc:
-            status = proc.status()
-            if status.vm_size is None:
-                continue
-            frozen.gadgets[pid] = find_gadgets(pid, proc.maps())
-            contents.reserve(frozen, pid, (status.vm_resident or 0))
-
-
-def _walk(root: int) -> Iterator[int]:
-    """The tree as it is just now; it may change until it is frozen."""
-    queue = [root]
-    while queue:
+    queue = [frozen.options.pid]
+    while queue:  # the tree as it is just now; it may change until it is frozen
         pid = queue.pop()
-        yield pid
         try:
             with ProcDir(pid) as proc:
+                _prepare_process(frozen, proc)
                 queue += proc.children()
-        except AmberError:
-            if pid == root:
+        except KernelError as error:
+            if pid == frozen.options.pid or error.errno != ESRCH:
                 raise
+
+
+def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
+    status = proc.status()
+    if status.vm_size is None:
+        return
+    contents.reserve(frozen, proc.pid, status.vm_resident or 0)
+    try:
+        frozen.gadgets[proc.pid] = find_gadgets(proc.pid, proc.maps())
+    except Refused:  # it is about to exec or to exit; if it is still there in the freeze, it is asked again
+        return
 
 
 def _collect(frozen: FrozenTree) -> None:
@@ -170,10 +171,7 @@ def _halt_signal(task: FrozenTask) -> int:
         status = thread.status
         caught, blocked = caught | status.caught, blocked | status.blocked
         pending |= status.pending | status.shared_pending
-    signal = quiet_signal(caught, blocked, pending)
-    if task.threads and not signal:
-        task.refuse("", "it uses SIGURG, SIGWINCH and SIGCHLD: none is left to stop it with")
-    return signal
+    return quiet_signal(caught, blocked, pending)
 
 
 def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:

@@ -31,7 +31,7 @@ from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
 from engine.plan import blob
 from engine.plan.builder import STACK, Plan
 from engine.plan.listing import line
-from engine.plan.ops import CONTROL, UNEXPECTED
+from engine.plan.ops import CONTROL, HALT, UNEXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,7 +91,8 @@ def _find(buffer: object, size: int, pattern: bytes) -> int | None:
 
 
 def quiet_signal(caught: int, blocked: int, pending: int) -> int:
-    """A signal that stops a task only while it is traced: nobody catches, blocks or awaits it. 0 if there is none.
+    """A signal that stops a task only while it is traced: nobody catches, blocks or awaits it. 0 if there is none; then
+    plans are stopped at every system call, which is slower.
     Arguments are masks of /proc/PID/status, bit n-1 for signal n, joined over all threads."""
     taken = caught | blocked | pending
     return next((s for s in QUIET_SIGNALS if not taken >> s - 1 & 1), 0)
@@ -135,8 +136,8 @@ class Injection:
             self.view[offset : offset + len(frame)] = frame
         for tid, actor in actors.items():
             self._start(self._thread(tid), plan, actor)
-        for tid in actors:
-            self._await_halt(self._thread(tid), plan)
+        for tid, actor in actors.items():
+            self._await_halt(self._thread(tid), plan, actor)
         for actor in actors.values():
             raise_error(plan, actor, self.view)
 
@@ -199,19 +200,28 @@ class Injection:
             "orig_rax": U64,
         }
         thread.set_registers(registers)
-        thread.set_signal_mask(U64 & ~(1 << plan.halt - 1))
-        abi_cont(thread)
+        thread.set_signal_mask(U64 & ~(1 << plan.halt - 1) if plan.halt else U64)
+        resume(thread, plan)
 
-    def _await_halt(self, thread: Tracee, plan: Plan) -> None:
+    def _await_halt(self, thread: Tracee, plan: Plan, actor: Actor) -> None:
         while True:
             stop = thread.wait()
             if stop == (plan.halt, 0):
                 return
-            if stop.event == 0:
+            if stop == (SYSCALL_STOP, 0) and self._is_halting(plan, actor):
+                thread.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)  # out of the call that it has entered
+                return
+            if stop.event == 0 and stop.signal != SYSCALL_STOP:
                 if stop.signal in (4, 7, 8, 11):
                     raise AmberError(f"task {thread.tid}: signal {stop.signal} while our code ran in it")
                 thread.late_signals.append(stop.signal)
-            abi_cont(thread)
+            resume(thread, plan)
+
+    def _is_halting(self, plan: Plan, actor: Actor) -> bool:
+        """Whether a thread that stops at every system call makes those of HALT now, or those after a failed op."""
+        assert self.view is not None
+        pc, _, _, error, *_ = CONTROL.unpack_from(self.view, plan.offset(actor.control))
+        return bool(error) or (pc < len(actor.ops) and actor.ops[pc].code == HALT)
 
     def _send_home(self, thread: Tracee) -> None:
         """The mask before the registers: were we killed between, the frame would still lead home."""
@@ -243,10 +253,10 @@ class Injection:
         raise Refused([Obstacle(f"pid {self.leader.pid}", "its stack has no room for a safety frame")])
 
 
-def abi_cont(thread: Tracee) -> None:
-    """Lets a thread run, no signal delivered."""
-    result = lib.ptrace_call(abi.PTRACE_CONT, thread.tid, 0, 0)
-    if result < 0:
+def resume(thread: Tracee, plan: Plan) -> None:
+    """Lets a thread run, no signal delivered; to the next system call if there is no signal to halt with."""
+    how = abi.PTRACE_CONT if plan.halt else abi.PTRACE_SYSCALL
+    if lib.ptrace_call(how, thread.tid, 0, 0) < 0:
         raise Gone(thread.tid, 9)
 
 

@@ -7,6 +7,7 @@ only what differs is read from the images. A child with nothing in common is bor
 
 from __future__ import annotations
 
+import bisect
 import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.rebuild import NewTask, NewTree
 
+END = 1 << 64
 SPECIAL = VDSO | VVAR | VSYSCALL
 SAME_FLAGS = mman.MAP_ANONYMOUS | mman.MAP_GROWSDOWN
 
@@ -81,15 +83,15 @@ class Library:
 
 def _compare(child: NewTask, parent: NewTask, library: Library) -> Heritage | None:
     kept = _common(child, parent)
-    ours, theirs = library.pieces[child.pid], library.pieces[parent.pid]
-    inside = [(vma.start, vma.end) for vma in child.mm.vmas if vma.start in kept]
-    same = _same_pages(child, parent, library) if inside and ours and theirs else []
+    ranges = [(vma.start, vma.end) for vma in child.mm.vmas if vma.start in kept]
+    ours = [piece for piece in library.pieces[child.pid] if _inside(piece.address, ranges)]
+    theirs = [piece for piece in library.pieces[parent.pid] if _inside(piece.address, ranges)]
+    same = _same_pages(child, ours, parent, theirs, library)
     if not same:
         return None
-    fill = list(_subtract(ours, same))
+    fill = list(_subtract(library.pieces[child.pid], same))
     covered = [(piece.address, piece.address + piece.length) for piece in ours]
-    parents = [Piece(p.address, p.length, p.offset) for p in theirs if _inside(p.address, inside)]
-    drop = [Run(p.address, p.address + p.length) for p in _subtract(parents, covered)]
+    drop = [Run(p.address, p.address + p.length) for p in _subtract(theirs, covered)]
     return Heritage(kept | _special(child, parent), fill, drop)
 
 
@@ -113,14 +115,15 @@ def _special(child: NewTask, parent: NewTask) -> set[int]:
     return {start for start, _ in ours} if ours == theirs else set()
 
 
-def _same_pages(child: NewTask, parent: NewTask, library: Library) -> list[tuple[int, int]]:
+def _same_pages(
+    child: NewTask, ours: list[Piece], parent: NewTask, theirs: list[Piece], library: Library
+) -> list[tuple[int, int]]:
     """Address ranges, whole pages, whose contents are equal in both images."""
     found: list[tuple[int, int]] = []
-    ours, theirs = library.address(child), library.address(parent)
-    for start, end, a, b in _overlaps(library.pieces[child.pid], library.pieces[parent.pid]):
+    for start, end, a, b in _overlaps(ours, theirs):
         count = (end - start) // PAGE
         marks = ffi.new("unsigned char[]", count)
-        if lib.equal_pages(ours + a, theirs + b, count, marks):
+        if lib.equal_pages(library.address(child) + a, library.address(parent) + b, count, marks):
             found += _ranges(start, bytes(ffi.buffer(marks)))
     return found
 
@@ -168,4 +171,6 @@ def _subtract(found: list[Piece], holes: list[tuple[int, int]]) -> Iterator[Piec
 
 
 def _inside(address: int, ranges: list[tuple[int, int]]) -> bool:
-    return any(start <= address < end for start, end in ranges)
+    """Whether one of the sorted ranges holds the address."""
+    at = bisect.bisect_right(ranges, (address, END)) - 1
+    return at >= 0 and address < ranges[at][1]

@@ -95,21 +95,39 @@ def areas(task: NewTask) -> list[Area]:
 
 def restore(task: NewTask) -> None:
     """mmap now, mprotect and madvise when the contents are there."""
+    filled = _with_pages(task)
     with task.step(stages.MAP, "mappings") as step:
         _leave_parent(task, step)
         opened: dict[tuple[int, int], Value] = {}
         for vma in task.mm.vmas:
-            if vma.status & (VDSO | VVAR | VSYSCALL) or vma.start in task.kept:
+            if vma.status & (VDSO | VVAR | VSYSCALL):
                 continue
             step.why = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
-            _map(task, vma, step, opened)
+            prot = vma.prot | (mman.PROT_WRITE if vma.start in filled else 0)
+            if vma.start not in task.kept:
+                _map(task, vma, prot, step, opened)
+            elif prot != vma.prot:
+                step.call("mprotect", vma.start, vma.end - vma.start, prot)
         for fd in opened.values():
             step.call("close", fd)
         vdso.restore(task, step)
     with task.step(stages.SETTLE, "mappings") as step:
         for vma in task.mm.vmas:
             step.why = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
-            _settle(vma, step)
+            _settle(vma, vma.start in filled or vma.start in task.kept, step)
+
+
+def _with_pages(task: NewTask) -> set[int]:
+    """Mappings, by their start, that contents go into. Only they are made writable: a mapping that never was is not
+    accounted (VM_ACCOUNT), and would merge with its neighbour if it were."""
+    found, fill = set(), iter(task.fill)
+    piece = next(fill, None)
+    for vma in task.mm.vmas:
+        while piece and piece.address < vma.start:
+            piece = next(fill, None)
+        if piece and piece.address < vma.end:
+            found.add(vma.start)
+    return found
 
 
 def _leave_parent(task: NewTask, step: Emitter) -> None:
@@ -123,7 +141,9 @@ def _leave_parent(task: NewTask, step: Emitter) -> None:
         step.call("madvise", run.start, run.end - run.start, mman.MADV_DONTNEED)
 
 
-def _map(task: NewTask, vma: pb.vma_entry, step: Emitter, opened: dict[tuple[int, int], Value]) -> None:
+def _map(
+    task: NewTask, vma: pb.vma_entry, prot: int, step: Emitter, opened: dict[tuple[int, int], Value]
+) -> None:
     fd: Value = -1
     if vma.status & (FILE_PRIVATE | FILE_SHARED):
         key = (vma.shmid, vma.fdflags)
@@ -131,16 +151,15 @@ def _map(task: NewTask, vma: pb.vma_entry, step: Emitter, opened: dict[tuple[int
             opened[key] = task.tree.opener.open_for_mapping(task, vma.shmid, vma.fdflags, step)
         fd = opened[key]
     flags = vma.flags & ~(mman.MAP_LOCKED | mman.MAP_FIXED) | mman.MAP_FIXED_NOREPLACE
-    prot = vma.prot | (0 if is_shared(vma) else mman.PROT_WRITE)
     length = vma.end - vma.start
     step.call("mmap", vma.start, length, prot, flags, fd, vma.pgoff, expect=vma.start)
 
 
-def _settle(vma: pb.vma_entry, step: Emitter) -> None:
+def _settle(vma: pb.vma_entry, was_writable: bool, step: Emitter) -> None:
     length = vma.end - vma.start
     if vma.status & (VDSO | VVAR | VSYSCALL):
         return
-    if not is_shared(vma) and not vma.prot & mman.PROT_WRITE:
+    if was_writable and not vma.prot & mman.PROT_WRITE:
         step.call("mprotect", vma.start, length, vma.prot)
     if vma.flags & mman.MAP_LOCKED:
         step.call("mlock", vma.start, length)
