@@ -77,6 +77,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         timeout=options.timeout,
         keep=options.keep,
         runs=Path(options.runs),
+        restore_engine=engines.find(options.restore_engine) if options.restore_engine else None,
     )
 
 
@@ -122,6 +123,7 @@ def _count(text: str) -> int:
 # Also the options of the pytest plugin, as --zdtm-NAME.
 RUN_OPTIONS: dict[str, dict[str, Any]] = {
     "engine": {"default": "amber", "metavar": "NAME", "help": "amber, criu, or a path"},
+    "restore-engine": {"default": "", "metavar": "NAME", "help": "another engine for the restores"},
     "iters": {"type": _count, "default": 1, "metavar": "N", "help": "dump and restore N times"},
     "norst": {"action": "store_true", "help": "dump and let run, no restore"},
     "stop": {"action": "store_true", "help": "dump and restore leave the tree stopped"},

@@ -27,7 +27,7 @@ class RunFailed(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("zdtm", "checkpoint tests")
     for name, keywords in RUN_OPTIONS.items():
-        group.addoption(f"--zdtm-{name}", dest=f"zdtm_{name}", **keywords)
+        group.addoption(f"--zdtm-{name}", dest=f"zdtm_{name.replace('-', '_')}", **keywords)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -51,7 +51,8 @@ class RunItem(pytest.Item):
         self.test = test
 
     def runtest(self) -> None:
-        options = argparse.Namespace(**{name: self.config.getoption(f"zdtm_{name}") for name in RUN_OPTIONS})
+        names = [name.replace("-", "_") for name in RUN_OPTIONS]
+        options = argparse.Namespace(**{name: self.config.getoption(f"zdtm_{name}") for name in names})
         result = Runner(settings_of(options), Silent()).run(self.test)
         if result.outcome is Outcome.SKIPPED:
             pytest.skip(result.message)

@@ -115,7 +115,7 @@ class Run:
             raise Failure(complaint)
 
     def _restore(self, images: Path) -> None:
-        engine, mode = self.settings.engine, self.settings.mode
+        engine, mode = self.settings.restorer, self.settings.mode
         pidfile = images / "restored.pid"
         self.nursery.forget(self.tree.pid)
         words = engines.restore_words(engine, images, pidfile, mode, self.test.options)

@@ -19,8 +19,13 @@ class Settings(NamedTuple):
     timeout: float | None = None  # seconds for each step, instead of the description's
     keep: str = "failed"  # which run directories stay: failed, always, never
     runs: Path = RUNS  # where they are made
+    restore_engine: Engine | None = None  # another one for restores
 
     @property
     def modes(self) -> tuple[str, ...]:
         """The modes that a test must allow to be run with these settings."""
         return (self.mode, "iters") if self.iters > 1 else (self.mode,)
+
+    @property
+    def restorer(self) -> Engine:
+        return self.restore_engine or self.engine

@@ -82,7 +82,8 @@ def _perform(test: Description, settings: Settings) -> Result:
     kept = False
     try:
         result = Run(test, settings, directory, lambda step: _print({"step": step})).perform()
-        here = Circumstances(settings.engine.kind, settings.modes, platform.release(), datetime.date.today())
+        engines = tuple({settings.engine.kind, settings.restorer.kind})
+        here = Circumstances(engines, settings.modes, platform.release(), datetime.date.today())
         result = judge(result, test.expect_fail, here)
         kept = settings.keep == "always" or (settings.keep == "failed" and result.outcome is Outcome.FAILED)
     finally:
@@ -109,14 +110,23 @@ def _lock(alone: bool) -> Iterator[None]:
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:
-    values = settings._asdict()
-    engine = [str(settings.engine.command), settings.engine.kind]
-    return {**values, "engine": engine, "runs": str(settings.runs)}
+    """As the request carries them: paths are strings, engines lists."""
+
+    def plain(value: Any) -> Any:
+        return [str(value.command), value.kind] if isinstance(value, Engine) else value
+
+    values = {name: plain(value) for name, value in settings._asdict().items()}
+    return {**values, "runs": str(settings.runs)}
 
 
 def settings_from_json(values: dict[str, Any]) -> Settings:
-    command, kind = values["engine"]
-    return Settings(**{**values, "engine": Engine(Path(command), kind), "runs": Path(values["runs"])})
+    """The way back."""
+
+    def engine(words: list[str] | None) -> Engine | None:
+        return Engine(Path(words[0]), words[1]) if words else None
+
+    engines = {name: engine(values[name]) for name in ("engine", "restore_engine")}
+    return Settings(**{**values, **engines, "runs": Path(values["runs"])})
 
 
 def _print(message: dict[str, Any]) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime
 import json
+from pathlib import Path
 
 import pytest
 
 from zdtm.description import MODES, Expectation
+from zdtm.engines import Engine
 from zdtm.results import Circumstances, Excerpt, Outcome, Result, judge, kernel_matches
+from zdtm.settings import Settings
+from zdtm.worker import settings_from_json, settings_to_json
 
 TODAY = datetime.date(2026, 11, 23)
-HERE = Circumstances("amber", ("plain",), "6.18.44-x", TODAY)
+HERE = Circumstances(("amber",), ("plain",), "6.18.44-x", TODAY)
 KNOWN = Expectation("any", "", "dump", "known", TODAY, MODES, True)
 FAILED = Result("a", Outcome.FAILED, "dump", "it broke")
 PASSED = Result("a", Outcome.PASSED)
@@ -88,6 +92,19 @@ def test_an_expectation_for_other_circumstances_does_not_count(other: Expectatio
 )
 def test_kernels(comparisons: str, matches: bool) -> None:
     assert kernel_matches(comparisons, "6.18.44-fc-v657") is matches
+
+
+def test_with_two_engines_either_may_fail_and_a_pass_is_no_surprise() -> None:
+    both = HERE._replace(engines=("amber", "criu"))
+    for engine in ("amber", "criu", "any"):
+        assert outcome(FAILED, KNOWN._replace(engine=engine), both) is Outcome.EXPECTED
+        assert outcome(PASSED, KNOWN._replace(engine=engine), both) is Outcome.PASSED
+
+
+def test_settings_come_back_from_json() -> None:
+    one, other = Engine(Path("/a"), "amber"), Engine(Path("/c"), "criu")
+    for settings in (Settings(one), Settings(one, "stop", 3, 1.5, "always", Path("/r"), other)):
+        assert settings_from_json(json.loads(json.dumps(settings_to_json(settings)))) == settings
 
 
 def test_json_and_back() -> None:
