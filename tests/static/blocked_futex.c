@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Tasks asleep on futexes: shared with another process, private with a far timeout, and on a mutex with inheritance. */
+/*
+ * Tasks asleep on futexes: shared with another process, private with a far timeout, and on a mutex with inheritance.
+ */
 #include "zdtm.h"
 
 #include <errno.h>
@@ -68,7 +70,9 @@ static void *wait_private(void *unused)
 	do
 		result = syscall(SYS_futex, &private, FUTEX_WAIT_BITSET_PRIVATE, 0, &deadline, NULL, 4);
 	while (result && errno == EINTR);
-	return (void *)(intptr_t)((result || private != 1) && fail("FUTEX_WAIT_BITSET gave %d, the word is %u", result, private));
+	if (result || private != 1)
+		return (void *)(intptr_t)fail("FUTEX_WAIT_BITSET gave %d, the word is %u", result, private);
+	return NULL;
 }
 
 static void *wait_mutex(void *unused)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Tasks that wait for a signal: in pause(), in sigsuspend() with another mask, in sigwaitinfo().  Only it ends the wait. */
+/*
+ * Tasks that wait for a signal: in pause(), in sigsuspend() with another mask, in sigwaitinfo().  Only it ends the
+ * wait.
+ */
 #include "zdtm.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Tasks asleep in poll, ppoll, select and epoll_wait for a pipe and a far timeout: the pipe's first byte wakes them. */
+/*
+ * Tasks asleep in poll, ppoll, select and epoll_wait for a pipe and a far timeout: the pipe's first byte wakes them.
+ */
 #include "zdtm.h"
 
 #include <errno.h>
@@ -96,7 +98,9 @@ static int in_epoll(void *unused)
 	do
 		result = epoll_wait(epoll, &event, 1, HOUR * 1000);
 	while (result < 0 && errno == EINTR);
-	return result == 1 && event.data.u64 == 0x123456789abcdef0 ? 0 : fail("epoll_wait gave %d, data %lx", result, event.data.u64);
+	if (result != 1 || event.data.u64 != 0x123456789abcdef0)
+		return fail("epoll_wait gave %d, data %lx", result, event.data.u64);
+	return 0;
 }
 
 int main(int argc, char **argv)

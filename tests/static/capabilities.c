@@ -5,6 +5,7 @@
  */
 #include "zdtm.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static struct state look(void)
 		now.ambient |= (uint64_t)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) << cap;
 	}
 	now.securebits = prctl(PR_GET_SECUREBITS);
+	errno = 0;                        /* of the first capability that does not exist */
 	return now;
 }
 

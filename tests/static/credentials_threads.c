@@ -36,9 +36,10 @@ static void adopt(uint32_t number)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	uint32_t groups[3] = { 100 + number, 200 + number, 4000000000 + number };
+	int bits = number & 1 ? SECBIT_KEEP_CAPS : SECBIT_NO_SETUID_FIXUP;
 	struct __user_cap_data_struct caps[2];
 
-	if (syscall(SYS_setgroups, number % 4, groups) || prctl(PR_SET_SECUREBITS, number & 1 ? SECBIT_KEEP_CAPS : SECBIT_NO_SETUID_FIXUP))
+	if (syscall(SYS_setgroups, number % 4, groups) || prctl(PR_SET_SECUREBITS, bits))
 		err_die("setgroups or PR_SET_SECUREBITS");
 	if (syscall(SYS_setresgid, 10 + number, 20 + number, 30 + number))
 		err_die("setresgid");

@@ -15,7 +15,8 @@ static const struct {
 	unsigned int minor;
 } cases[] = {
 	{ "/dev/null", O_RDWR, 3 }, { "/dev/zero", O_RDONLY | O_CLOEXEC, 5 }, { "/dev/full", O_RDWR | O_NONBLOCK, 7 },
-	{ "/dev/random", O_RDONLY, 8 }, { "/dev/urandom", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 9 }, { "/dev/null", O_WRONLY | O_APPEND, 3 },
+	{ "/dev/random", O_RDONLY, 8 }, { "/dev/urandom", O_RDONLY | O_NONBLOCK | O_CLOEXEC, 9 },
+	{ "/dev/null", O_WRONLY | O_APPEND, 3 },
 };
 enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
 

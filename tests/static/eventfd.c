@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Eventfds keep their counter and their flags; one is shared.  -DEXTREME: huge counters, and semaphores stay semaphores. */
+/*
+ * Eventfds keep their counter and their flags; one is shared.  -DEXTREME: huge counters, and semaphores stay
+ * semaphores.
+ */
 #include "zdtm.h"
 
 #include <errno.h>
@@ -36,7 +39,8 @@ static uint64_t take(int fd)
 
 static int check(int i)
 {
-	int semaphore = cases[i].flags & EFD_SEMAPHORE, status = fcntl(fds[i], F_GETFL), close_on_exec = fcntl(fds[i], F_GETFD);
+	int semaphore = cases[i].flags & EFD_SEMAPHORE;
+	int status = fcntl(fds[i], F_GETFL), close_on_exec = fcntl(fds[i], F_GETFD);
 	uint64_t wanted = semaphore ? 1 : cases[i].count, count;
 
 	if ((status & O_NONBLOCK) != (cases[i].flags & EFD_NONBLOCK))

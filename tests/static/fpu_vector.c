@@ -34,7 +34,8 @@
 #endif
 
 #ifdef ASLEEP
-#define STAY "1: mov %[futex], %%eax\n lea %[over], %%rdi\n xor %%esi, %%esi\n xor %%edx, %%edx\n xor %%r10d, %%r10d\n syscall\n"
+#define STAY "1: mov %[futex], %%eax\n lea %[over], %%rdi\n xor %%esi, %%esi\n" \
+	     "xor %%edx, %%edx\n xor %%r10d, %%r10d\n syscall\n"
 #else
 #define STAY "1:"
 #endif

@@ -39,7 +39,8 @@ static int hold(intptr_t number)
 	test_wait();
 	after = own_list();
 	if (before.head != after.head || before.size != after.size)
-		return fail("holder %ld: the list is at %p (%zu), not %p (%zu)", number, after.head, after.size, before.head, before.size);
+		return fail("holder %ld: the list is at %p (%zu), not %p (%zu)", number, after.head, after.size, before.head,
+			    before.size);
 	return 0;
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Code made at run time, in memory that is executable and in memory that is writable too; and the program's own, patched. */
+/*
+ * Code made at run time, in memory that is executable and in memory that is writable too; and the program's own,
+ * patched.
+ */
 #include "zdtm.h"
 
 #include <string.h>
@@ -42,11 +45,14 @@ int main(int argc, char **argv)
 
 	test_init(argc, argv);
 	for (int i = 0; i < 2; i++) {
-		code[i] = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE | (i ? PROT_EXEC : 0), MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		int protection = PROT_READ | PROT_WRITE | (i ? PROT_EXEC : 0);
+
+		code[i] = mmap(NULL, 2 * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		for (int j = 0; j < FUNCTIONS; j++)
 			emit(code[i] + j * 50, j * 7919);
 	}
-	if (mprotect(code[0], 2 * PAGE, PROT_READ | PROT_EXEC) || mprotect((void *)own, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC))
+	if (mprotect(code[0], 2 * PAGE, PROT_READ | PROT_EXEC) ||
+	    mprotect((void *)own, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC))
 		err_die("mprotect");
 	emit((char *)own, 4711);
 	if (mprotect((void *)own, PAGE, PROT_READ | PROT_EXEC))

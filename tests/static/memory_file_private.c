@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Private mappings of a file: changed pages keep their changes, the others the file's contents; the file stays as it is. */
+/*
+ * Private mappings of a file: changed pages keep their changes, the others the file's contents; the file stays as it
+ * is.
+ */
 #include "zdtm.h"
 
 #include <fcntl.h>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A MAP_GROWSDOWN region and the main stack, both grown already: contents stay, and they go on growing when touched. */
+/*
+ * A MAP_GROWSDOWN region and the main stack, both grown already: contents stay, and they go on growing when touched.
+ */
 #include "zdtm.h"
 
 #include <alloca.h>
@@ -57,9 +59,8 @@ int main(int argc, char **argv)
 	space = mmap(NULL, SPACE * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	top = space + SPACE * PAGE;
 	munmap(space, SPACE * PAGE);
-	if (mmap(top - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0) == MAP_FAILED)
-		err_die("mmap");
-	if (!grow(top, GROWN))
+	space = mmap(top - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0);
+	if (space == MAP_FAILED || !grow(top, GROWN))
 		err_die("the region does not grow");
 
 	bad = wait_deep_in_the_stack();

@@ -51,6 +51,13 @@ static void list(char *text)
 	}
 }
 
+static char *next_line(char *line)
+{
+	char *end = strchrnul(line, '\n');
+
+	return end + (*end == '\n');
+}
+
 static void map(size_t pages, int protection, int flags)
 {
 	char *start = mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -82,7 +89,7 @@ int main(int argc, char **argv)
 	test_wait();
 
 	list(now);
-	for (char *old = before, *new = now; *old || *new; old = strchrnul(old, '\n') + !!*old, new = strchrnul(new, '\n') + !!*new) {
+	for (char *old = before, *new = now; *old || *new; old = next_line(old), new = next_line(new)) {
 		int old_length = strcspn(old, "\n"), new_length = strcspn(new, "\n");
 
 		if (old_length != new_length || strncmp(old, new, old_length))

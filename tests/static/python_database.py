@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An open sqlite database in the middle of a transaction, with rows not yet committed, and a subprocess at its pipes."""
+"""An open sqlite database in the middle of a transaction, a cursor half read, and a subprocess at its pipes."""
 
 import sqlite3
 import subprocess
@@ -9,7 +9,7 @@ import zdtm_lib as test
 test.init()
 ROWS = 3000
 
-database = sqlite3.connect("file:data.db?vfs=unix-none", uri=True, isolation_level=None)  # without file locks
+database = sqlite3.connect("file:data.db?vfs=unix-none", uri=True, isolation_level=None)  # without locks
 database.execute("create table words (number integer primary key, word text)")
 database.execute("begin")
 database.executemany("insert into words values (?, ?)", ((n, f"word {n}") for n in range(ROWS)))

@@ -20,7 +20,9 @@ static bool is_settable(int signo)
 
 static struct kernel_action choose(int signo)
 {
-	static const uint64_t flags[] = { SA_NOCLDSTOP, SA_NOCLDWAIT, SA_SIGINFO, SA_ONSTACK, SA_RESTART, SA_NODEFER, SA_RESETHAND };
+	static const uint64_t flags[] = {
+		SA_NOCLDSTOP, SA_NOCLDWAIT, SA_SIGINFO, SA_ONSTACK, SA_RESTART, SA_NODEFER, SA_RESETHAND,
+	};
 	uint64_t unblockable = 1ul << (SIGKILL - 1) | 1ul << (SIGSTOP - 1);
 	struct kernel_action action = { .flags = 0x04000000 };           /* SA_RESTORER */
 

@@ -37,7 +37,8 @@ static void send(siginfo_t *expected, int to_one_thread)
 	expected[1].si_pid = 4711;
 	expected[1].si_uid = 815;
 	expected[1].si_value.sival_ptr = (void *)0xfedcba9876543210;
-	expected[2] = (siginfo_t) { .si_signo = to_one_thread ? SIGWINCH : SIGIO, .si_code = to_one_thread ? SI_TKILL : SI_USER };
+	expected[2] = (siginfo_t) { .si_signo = to_one_thread ? SIGWINCH : SIGIO };
+	expected[2].si_code = to_one_thread ? SI_TKILL : SI_USER;
 	expected[2].si_pid = getpid();
 	expected[2].si_uid = getuid();
 	for (int i = 3; i < QUEUED + 3; i++) {

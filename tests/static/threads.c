@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sixty-four threads keep their ids, their stacks, their thread-local variables and their places in /proc/self/task. */
+/*
+ * Sixty-four threads keep their ids, their stacks, their thread-local variables and their places in /proc/self/task.
+ */
 #include "zdtm.h"
 
 #include <dirent.h>

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 static const clockid_t clocks[] = {
-	CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
+	CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI, CLOCK_MONOTONIC_RAW,
+	CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
 };
 enum { CLOCKS = sizeof(clocks) / sizeof(clocks[0]) };
 
@@ -48,7 +49,8 @@ static int check_clock(clockid_t clock, int64_t before)
 {
 	struct timespec first, middle, last;
 
-	if (syscall(SYS_clock_gettime, clock, &first) || vdso_clock_gettime(clock, &middle) || syscall(SYS_clock_gettime, clock, &last))
+	if (syscall(SYS_clock_gettime, clock, &first) || vdso_clock_gettime(clock, &middle) ||
+	    syscall(SYS_clock_gettime, clock, &last))
 		return fail("clock_gettime(%d)", clock);
 	if (nanoseconds(first) > nanoseconds(middle) || nanoseconds(middle) > nanoseconds(last))
 		return fail("clock %d: the vDSO says %ld, the call before %ld, the call after %ld", clock, nanoseconds(middle),

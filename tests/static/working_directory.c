@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Working directory, root directory and umask of several processes, in a deep directory, in a chroot, outside its own. */
+/*
+ * Working directory, root directory and umask of several processes, in a deep directory, in a chroot, outside its
+ * own.
+ */
 #include "zdtm.h"
 
 #include <fcntl.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Dead children that nobody has waited for yet: how they ended, their name, group and session, and who their parent is. */
+/*
+ * Dead children that nobody has waited for yet: how they ended, their name, group and session, and who their parent
+ * is.
+ */
 #include "zdtm.h"
 
 #include <signal.h>

@@ -64,7 +64,9 @@ static int use_poll(void)
 	struct pollfd poller[2] = { { .fd = ends[0], .events = POLLIN }, { .fd = ends[1], .events = POLLOUT } };
 	int count = poll(poller, 2, 1000);
 
-	return count == 1 && poller[1].revents == POLLOUT ? 0 : fail("poll gave %d, %x %x", count, poller[0].revents, poller[1].revents);
+	if (count != 1 || poller[1].revents != POLLOUT)
+		return fail("poll gave %d, %x %x", count, poller[0].revents, poller[1].revents);
+	return 0;
 }
 
 static int use_ids(pid_t pid)

@@ -20,7 +20,9 @@ static stage_t *started;
 
 static void start(struct state *state, int number)
 {
-	*state = (struct state) { .wide = { 1, 2, 3, 4, 5, 6, 7, number }, .slow = number + 1, .plain = number + 0.5, .integer = number };
+	*state = (struct state) {
+		.wide = { 1, 2, 3, 4, 5, 6, 7, number }, .slow = number + 1, .plain = number + 0.5, .integer = number,
+	};
 }
 
 static void advance(struct state *state)
@@ -59,7 +61,7 @@ static void *compute(void *number)
 		for (int i = 0; i < 20; i++)
 			advance(&second);
 		if (!is_same(&first, &second))
-			return (void *)(intptr_t)fail("thread %ld, round %lu: computing twice gives different results", (intptr_t)number, rounds);
+			return (void *)(intptr_t)fail("thread %ld: computing twice gives different results", (intptr_t)number);
 	}
 	return NULL;
 }
