@@ -18,7 +18,7 @@ environment and exit statuses mean what they mean there.
 |---|---|
 | `dump`, `restore`, `check` | work |
 | `check PID` | Amber's own: all obstacles that stand in the way of dumping the tree |
-| `image decode`, `image encode`, `image show` | Amber's own: image files as JSON, as `crit` writes it |
+| `image decode`, `image encode`, `image show`, `image info` | Amber's own: image files as JSON, as `crit` writes it |
 | `pre-dump`, `page-server`, `lazy-pages`, `service`, `swrk`, `dedup`, `cpuinfo` | not yet: refused |
 | `exec`, `show` | removed from CRIU long ago: status 255 |
 

@@ -9,7 +9,7 @@ SHORT = """\
 usage: amber dump -t PID [options]
        amber restore [options] [--exec-cmd -- PROGRAM ARGUMENTS]
        amber check [PID | --all | --feature NAME]
-       amber image decode|encode|show -i FILE [-o FILE] [--pretty]
+       amber image decode|encode|show|info [-i FILE] [-o FILE]
        amber --help | --version
 """
 _COLUMN = 32
