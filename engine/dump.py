@@ -48,6 +48,7 @@ def dump(options: DumpOptions) -> DumpResult:
         _prepare(frozen)
         status = _freeze_and_save(frozen, hooks)
     except BaseException:
+        contents.close_unused(frozen)
         images.discard()
         raise
     stats.write(options.images_dir if options.work_dir is None else options.work_dir, timings.dump_stats())
@@ -201,6 +202,7 @@ def _write(frozen: FrozenTree) -> None:
     images = frozen.images
     for task in frozen.tasks:
         _write_task(task)
+    contents.close_unused(frozen)
     shared.write(frozen)
     frozen.registry.write()
     images.write("PSTREE", None, [tree.entry(task) for task in frozen.tasks])

@@ -60,6 +60,12 @@ def reserve(tree: FrozenTree, pid: int, estimate: int) -> None:
     tree.pages[pid] = PagesFile(number, tree.images.path(f"pages-{number}.img"), estimate)
 
 
+def close_unused(tree: FrozenTree) -> None:
+    """Room that was reserved for processes that ended before the freeze, or for a dump that failed."""
+    while tree.pages:
+        tree.pages.popitem()[1].close()
+
+
 def write(task: FrozenTask) -> None:
     """Copies the pages out, and notes which they are."""
     if task.pid not in task.tree.pages:
