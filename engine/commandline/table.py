@@ -72,7 +72,7 @@ GENERAL = (
             works="R"),
     _switch("daemon", "SGL", "work in the background; the same as --restore-detached", works="R"),
     _switch("restore-sibling", "R", "make the tree's root a child of Amber's parent; with --restore-detached",
-            letter="S", works="R"),
+            letter="S", refused="R", reason="the root is a child of Amber itself"),
     _switch("exec-cmd", "R", "become the program given after -- when the tree is restored", works="R",
             negatable=False),
     _value("close", "FD", ANY, "close this descriptor first", fold=every(number), works=NOW, repeats=True),
@@ -82,7 +82,8 @@ GENERAL = (
             reason="Amber needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE"),
     _value("timeout", "SECONDS", "DP", "time to freeze the tree in", fold=last(number), default=10,
            works="D"),
-    _value("freeze-cgroup", "PATH", "DP", "freeze the tree by its freezer cgroup", works="D"),
+    _value("freeze-cgroup", "PATH", "DP", "freeze the tree by its freezer cgroup",
+           reason="the tree is frozen by ptrace, inside a freezer cgroup too"),
     _switch("weak-sysctls", "R", "ignore sysctls that do not exist", reason=_NO_NAMESPACES),
     _switch("deprecated", ANY, "accept kinds of images that nobody writes any more",
             reason="such images are refused by name"),
@@ -218,10 +219,10 @@ CHECK = (
 )
 
 OWN = (
-    _switch("explain", "DR", "print the plan of system calls, change nothing", works="DR", negatable=False,
-            own=True),
-    _switch("step", "DR", "run plans call by call through ptrace, for debugging", works="DR", negatable=False,
-            own=True),
+    _switch("explain", "DR", "print the plan of system calls, change nothing", works="R", refused="D",
+            reason="a dump has no listing", negatable=False, own=True),
+    _switch("step", "DR", "run plans call by call through ptrace, for debugging", refused="DR",
+            reason="plans run in one go", negatable=False, own=True),
 )
 
 HEADS: dict[str, tuple[Option, ...]] = {

@@ -123,8 +123,8 @@ def test_the_status_of_a_post_dump_script_is_the_command_s(tmp_path: Path, engin
 def test_a_plan_goes_to_standard_output_and_no_file_is_written(
     tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine(DUMPED._replace(listing="r0 = close(3)"))
-    assert cli.main(["dump", "-t", "7", "-D", str(tmp_path), "--display-stats", "--explain"]) == 0
+    engine(RESTORED._replace(listing="r0 = close(3)"))
+    assert cli.main(["restore", "-D", str(tmp_path), "--display-stats", "--explain"]) == 0
     assert capsys.readouterr().out == "r0 = close(3)\n"
     assert list(tmp_path.iterdir()) == []
 
