@@ -17,7 +17,10 @@ from engine.kernel.proc import ProcDir
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["sleep", "1000"]) as process:
+    with subprocess.Popen(["sleep", "1000"]) as process, ProcDir(process.pid) as child:
+        # execve closes descriptors, which is what Popen waits for, before it lays out the arguments.
+        while not child.arguments():
+            os.sched_yield()
         yield process
         process.kill()
 
