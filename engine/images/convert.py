@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import ImageError
 from engine.images.display import options_of, parse_address, parse_number, show_address, show_number
+from engine.images.text import as_text, set_text
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
 UNKNOWN = "unknown fields"
-LENGTH_DELIMITED = 2  # wire type of strings
 
 
 def to_dict(message: Any, pretty: bool = False, hexadecimal: bool = False) -> dict[str, Any]:
@@ -75,18 +75,6 @@ def parse_bytes(text: Any, where: str) -> bytes:
         _refuse(where, f"{text!r:.60} is no base64")
 
 
-def set_text(message: Any, field: str, text: str) -> None:
-    """Set a string field, also to what is not UTF-8 in truth (os.fsdecode): protobuf's own way refuses it."""
-    raw = text.encode(errors="surrogateescape")
-    tag = message.DESCRIPTOR.fields_by_name[field].number << 3 | LENGTH_DELIMITED
-    message.MergeFromString(_varint(tag) + _varint(len(raw)) + raw)
-
-
-def get_text(value: str | bytes) -> str:
-    """The value of a string field as text: protobuf gives bytes for what is not UTF-8."""
-    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
-
-
 def _show_list(field: Any, values: Any, options: dict[str, Any], pretty: bool) -> list[Any]:
     if pretty and options.get("ipadd") and (address := show_address(values)):
         return [address]
@@ -101,7 +89,7 @@ def _show(field: Any, value: Any, options: dict[str, Any], pretty: bool) -> Any:
     if field.type == field.TYPE_BYTES:
         return _show_name(value) if options.get("conv") == "unix_name" else show_bytes(value)
     if field.type == field.TYPE_STRING:
-        return get_text(value)
+        return as_text(value)
     if field.type == field.TYPE_BOOL or not pretty:
         return value
     return show_number(value, field.name, options)
@@ -183,11 +171,6 @@ def _unknown_bytes(message: Any) -> bytes:
     for field, _ in message.ListFields():
         known.ClearField(field.name)
     return bytes(known.SerializePartialToString())
-
-
-def _varint(number: int) -> bytes:
-    low = number & 0x7F
-    return bytes([low]) if number == low else bytes([low | 0x80]) + _varint(number >> 7)
 
 
 def _refuse(where: str, cause: str) -> NoReturn:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from engine.images import pb
 from engine.images.catalog import CATALOG, ImageType
-from engine.images.convert import is_repeated, set_text
+from engine.images.convert import is_repeated
 from engine.images.format import Entry, image_bytes
 from engine.images.payload import join_queue, padded
+from engine.images.text import set_text
 
 WITH_MESSAGES = [type_ for type_ in CATALOG.values() if type_.message]
 DEPTH = 3  # of messages within messages where these are optional
