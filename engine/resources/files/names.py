@@ -6,23 +6,24 @@ protobuf refuses to assign them, but keeps and hands out (as bytes) what it pars
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from engine.images import pb
+from engine.images import pb
 
 DELETED = " (deleted)"  # what d_path() appends to the path of an unlinked file (fs/d_path.c)
 NOT_A_PATH = ("/memfd:", "/SYSV", "/dev/zero (deleted)", "/anon_hugepage", "/[")  # names that the kernel makes up
 NAME_FIELD = b"\x32"  # reg_file_entry.name: field 6, length-delimited
 
 
-def put(entry: pb.reg_file_entry, name: str) -> None:
-    """Sets the name. Bytes that are no UTF-8 are surrogates in it, as os.fsdecode makes them."""
+def named_entry(name: str, **fields: Any) -> pb.reg_file_entry:
+    """An entry with this name. Bytes that are no UTF-8 are surrogates in it, as os.fsdecode makes them."""
     try:
-        entry.name = name
+        return pb.reg_file_entry(name=name, **fields)
     except (UnicodeEncodeError, ValueError):
         raw = name.encode("utf-8", "surrogateescape")
+        entry = pb.reg_file_entry(**fields)
         entry.MergeFromString(NAME_FIELD + _varint(len(raw)) + raw)
+        return entry
 
 
 def get(entry: pb.reg_file_entry) -> str:

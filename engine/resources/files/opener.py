@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from engine.abi.fcntl import F_SETFD, FD_CLOEXEC, O_CLOEXEC
-from engine.errors import EngineBug, ImageError, Obstacle, Refused
+from engine.errors import EngineBug, Obstacle, Refused
 from engine.images import pb
 from engine.plan.ops import CALL, EQUAL, Slot
 from engine.resources import stages
 from engine.resources.files import ghost, regular
+from engine.resources.files.units import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -32,45 +33,10 @@ if TYPE_CHECKING:
     from engine.plan.graph import Step
     from engine.plan.ops import Value
     from engine.rebuild import NewTask, NewTree
+    from engine.resources.files.units import Unit
 
 T = TypeVar("T")
-VMA_FILE = 64 | 128  # vma_entry.status: private or shared mapping of a file
 FIRST_STAGING = 3  # the first task is born with the engine's own 0, 1 and 2
-
-
-class Unit:
-    """Files that are opened together (the two ends of a pipe), the tasks that need them, and who opens them."""
-
-    __slots__ = ("files", "kind", "mapped", "staged", "users")
-
-    def __init__(self, kind: ModuleType) -> None:
-        self.kind = kind
-        self.files: list[pb.file_entry] = []
-        self.users: dict[int, NewTask] = {}  # by pid
-        self.mapped = False
-        self.staged: dict[int, int] = {}  # file id -> number
-
-    @property
-    def is_private(self) -> bool:
-        """Whether one task alone uses it, and by descriptors only."""
-        return len(self.files) == 1 and len(self.users) == 1 and not self.mapped
-
-    @property
-    def owner(self) -> NewTask:
-        """The nearest common ancestor of all users."""
-        users = iter(self.users.values())
-        common = _ancestors(next(users))
-        for user in users:
-            line = {task.pid for task in _ancestors(user)}
-            common = [task for task in common if task.pid in line]
-        return common[0]
-
-
-def _ancestors(task: NewTask) -> list[NewTask]:
-    line = [task]
-    while line[-1].parent:
-        line.append(line[-1].parent)
-    return line
 
 
 class _Table:
@@ -114,23 +80,18 @@ class Opener:
     """Plans the opening of every description of a tree."""
 
     def __init__(self, tree: NewTree, kinds: Sequence[ModuleType]) -> None:
-        self.tree = tree
+        self.tree, self._kinds = tree, kinds
         self.files: dict[int, pb.file_entry] = {file.id: file for file in tree.images.read("FILES")}
         self.ghosts = ghost.read(tree.images)  # by file id
-        self._kinds = {kind.TYPE: kind for kind in kinds}
-        self._units: dict[int, Unit] = {}  # by file id
         self._loaded: dict[object, object] = {}
-        self._groups: dict[tuple[int, Hashable], Unit] = {}
+        self._needs = Needs(tree, self.files, {kind.TYPE: kind for kind in kinds})
         self._givers: dict[Hashable, Callable[[], int]] = {}
         self._given: dict[int, int] = {}  # file id -> place among the givers
-        for task in tree.alive:
-            self._note_users(task)
         self._check()
-        self._note_given()
         self.staging, self._staging_end = self._find_staging()
         self._staged = len(self._givers)
         self._owned: dict[int, list[Unit]] = {}
-        for unit in self._all_units():
+        for unit in self._needs.units:
             self._owned.setdefault(unit.owner.pid, []).append(unit)
 
     @property
@@ -143,7 +104,7 @@ class Opener:
         try:
             return self.files[ident]
         except KeyError:
-            raise ImageError(f"files.img: file id {ident} is missing; {referrer} refers to it") from None
+            raise self._needs.missing(ident, referrer) from None
 
     def open_path(self, task: NewTask, ident: int, flags: int, step: Emitter) -> Slot:
         """Opens a file that is referred to by name (an executable, a directory), not by a descriptor."""
@@ -151,13 +112,13 @@ class Opener:
 
     def open_for_mapping(self, task: NewTask, ident: int, flags: int, step: Emitter) -> Slot:
         """A descriptor to map the file with; the caller closes it."""
-        if ident in self._units and ident in self._units[ident].staged:
-            return step.call("dup", self._units[ident].staged[ident])
+        if ident in self._needs.by_id and ident in self._needs.by_id[ident].staged:
+            return step.call("dup", self._needs.by_id[ident].staged[ident])
         return self.open_path(task, ident, flags, step)
 
     def users(self, ident: int) -> Iterable[NewTask]:
         """The tasks that have a descriptor or mapping of the file."""
-        return self._units[ident].users.values()
+        return self._needs.by_id[ident].users.values()
 
     def given(self, ident: int) -> int | None:
         """The number at which the first task, and so every task, inherits a descriptor that was made for this file."""
@@ -210,15 +171,15 @@ class Opener:
             table = _Table(task, step, range(self.staging, self._staging_end))
             own: dict[int, list[pb.fdinfo_entry]] = {}
             for entry in task.descriptors:
-                unit = self._units[entry.id]
+                unit = self._needs.by_id[entry.id]
                 if entry.id in unit.staged:
                     table.put(entry, unit.staged[entry.id])
                 else:
                     own.setdefault(entry.id, []).append(entry)
             for entries in sorted(own.values(), key=lambda e: e[0].fd):
-                self._open_own(table, self._units[entries[0].id], entries)
+                self._open_own(table, self._needs.by_id[entries[0].id], entries)
         for entry in task.descriptors:
-            settle = getattr(self._units[entry.id].kind, "settle", None)
+            settle = getattr(self._needs.by_id[entry.id].kind, "settle", None)
             if settle:
                 settle(task, self.files[entry.id], entry.fd)
         with task.step(stages.GROUP, "descriptors") as step:
@@ -240,44 +201,23 @@ class Opener:
             table.put(entry, source)
 
     def _check(self) -> None:
-        """Everything that can be known to be in the way, before anything starts."""
+        """Everything that can be known to be in the way, before anything starts; and what has to be given."""
         obstacles: list[Obstacle] = []
-        used = {id(unit): unit for unit in self._units.values()}
-        for unit in used.values():
-            if hasattr(unit.kind, "check"):
-                obstacles += [o for file in unit.files if (o := unit.kind.check(self, file))]
-        for ident in self._named():
-            if ident not in self._units and (obstacle := regular.check(self, self.files[ident])):
+        hooks = {kind: (getattr(kind, "check", None), getattr(kind, "given", None)) for kind in self._kinds}
+        for kind, file in self._needs.all_files():
+            check, given = hooks[kind]
+            if check and (obstacle := check(self, file)):
                 obstacles.append(obstacle)
+            if given and (found := given(self, file)):
+                key, make = found
+                self._givers.setdefault(key, make)
+                self._given[file.id] = list(self._givers).index(key)
         if obstacles:
             raise Refused(obstacles)
 
-    def _named(self) -> Iterable[int]:
-        """Ids of files that mappings, executables and directories refer to."""
-        named: dict[int, None] = {}
-        for task in self.tree.alive:
-            referrer = str(task.leader)
-            idents = [task.mm.exe_file_id, task.fs.cwd_id, task.fs.root_id]
-            idents += [vma.shmid for vma in task.mm.vmas if vma.status & VMA_FILE]
-            for ident in idents:
-                if self.file(ident, referrer).type == regular.TYPE:
-                    named[ident] = None
-        return named
-
-    def _note_given(self) -> None:
-        """Which descriptors the engine has to make itself, before there is a tree."""
-        for ident in {**self._units, **dict.fromkeys(self._named())}:
-            file = self.files[ident]
-            kind = self._kinds[file.type]
-            found = kind.given(self, file) if hasattr(kind, "given") else None
-            if found:
-                key, make = found
-                self._givers.setdefault(key, make)
-                self._given[ident] = list(self._givers).index(key)
-
     def _find_staging(self) -> tuple[int, int]:
         """Room for all staged files: above every number in use, or between two of them."""
-        need = sum(len(unit.files) + 1 for unit in self._all_units()) + len(self._givers)
+        need = sum(len(unit.files) + 1 for unit in self._needs.units) + len(self._givers)
         used = sorted({entry.fd for task in self.tree.alive for entry in task.descriptors})
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         first = max(FIRST_STAGING, used[-1] + 1) if used else FIRST_STAGING
@@ -288,35 +228,3 @@ class Opener:
             reason = f"its numbers and {need} more do not fit below the limit of {limit} open files"
             raise Refused([Obstacle("the tree's descriptors", reason, "raise the hard limit with `ulimit -Hn`")])
         return first, first + need
-
-    def _all_units(self) -> list[Unit]:
-        return list({id(unit): unit for unit in self._units.values()}.values())
-
-    def _note_users(self, task: NewTask) -> None:
-        numbers: set[int] = set()
-        for entry in task.descriptors:
-            if entry.fd in numbers:
-                raise ImageError(f"fdinfo-{task.ids.files_id}.img: {task.leader} fd {entry.fd} is there twice")
-            numbers.add(entry.fd)
-            self._unit(entry.id, f"{task.leader} fd {entry.fd}").users[task.pid] = task
-        for vma in task.mm.vmas:
-            if vma.status & VMA_FILE:
-                referrer = f"{task.leader}, mapping {vma.start:x}-{vma.end:x}"
-                if self.file(vma.shmid, referrer).type != regular.TYPE:
-                    unit = self._unit(vma.shmid, referrer)
-                    unit.users[task.pid], unit.mapped = task, True
-
-    def _unit(self, ident: int, referrer: str) -> Unit:
-        if ident in self._units:
-            return self._units[ident]
-        file = self.file(ident, referrer)
-        kind = self._kinds.get(file.type)
-        if kind is None:
-            name = pb.fd_types.Name(file.type)
-            raise Refused([Obstacle(referrer, f"restoring a file of the type {name} is not supported")])
-        group = kind.group(file) if hasattr(kind, "group") else None
-        key = (file.type, ("id", file.id) if group is None else group)
-        unit = self._groups.setdefault(key, Unit(kind))
-        unit.files.append(file)
-        self._units[ident] = unit
-        return unit

@@ -63,14 +63,17 @@ def claims(file: Descriptor) -> bool:
 
 def collect(file: Descriptor, ident: int) -> pb.file_entry:
     """Name, position and flags, and what is compared at restore."""
-    flags = file.flags & ~CREATION
-    entry = pb.reg_file_entry(id=ident, flags=flags, pos=file.pos, fown=no_owner(), mode=file.mode, mnt_id=-1)
+    flags, mode = file.flags & ~CREATION, file.mode
+    name = file.link if file.named == 0 else _lost_name(file, ident)
+    entry = names.named_entry(name, id=ident, flags=flags, pos=file.pos, fown=no_owner(), mode=mode, mnt_id=-1)
     if flags & UNNAMED:
         entry.flags, entry.unnamed = flags & ~O_TMPFILE, True
-    names.put(entry, file.link if file.named == 0 else _lost_name(file, ident))
-    if st.S_ISREG(file.mode):
+    if st.S_ISREG(mode):
         entry.size = file.size
-        _fingerprint(file, entry)
+        if mode & EXECUTABLE or file.place:
+            _fingerprint(file, entry)
+    if name[:6] == "/proc/" and _is_about_process(name):
+        file.refuse("files of /proc about a process are not supported", "close it before the dump")
     return pb.file_entry(type=TYPE, id=ident, reg=entry)
 
 
@@ -90,10 +93,8 @@ def _lost_name(file: Descriptor, ident: int) -> str:
 
 
 def _fingerprint(file: Descriptor, entry: pb.reg_file_entry) -> None:
-    """Code is compared by build id. Reading every data file for one would cost frozen time."""
-    if _is_about_process(file.link):
-        file.refuse("files of /proc about a process are not supported", "close it before the dump")
-    elif file.is_code and file.task.tree.options.file_validation == "buildid" and file.size:
+    """What is mapped, executed or may be is compared by build id. To look for one in all files would cost too much."""
+    if file.task.tree.options.file_validation == "buildid" and file.size:
         fd = file.open(os.O_RDONLY | os.O_NOATIME)
         try:
             entry.build_id.extend(elf.build_id(fd))
@@ -103,22 +104,24 @@ def _fingerprint(file: Descriptor, entry: pb.reg_file_entry) -> None:
 
 def _is_about_process(name: str) -> bool:
     parts = name.split("/", 3)
-    return len(parts) > 3 and parts[1] == "proc" and parts[2].isdigit()
+    return len(parts) > 3 and parts[2].isdigit()
 
 
 def check(opener: Opener, file: pb.file_entry) -> Obstacle | None:
     """Whether the file behind the name is the one that was open."""
     entry = file.reg
-    if entry.ext:
-        return Obstacle(f"file {names.shown(names.get(entry))}", "it is external; that is not supported yet")
+    name, mode = names.get(entry), entry.mode
     if file.id in opener.ghosts:
         return None
-    name = names.get(entry)
+    if entry.ext:
+        return Obstacle(f"file {names.shown(name)}", "it is external; that is not supported yet")
     try:
-        facts = os.lstat(name) if st.S_ISLNK(entry.mode) else os.stat(name)
+        facts = os.stat(name, follow_symlinks=not st.S_ISLNK(mode))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "the name holds a NUL byte"
         return Obstacle(f"file {names.shown(name)}", f"cannot be opened: {why}", "bring it back as it was")
+    if facts.st_mode == mode and facts.st_size == entry.size and not entry.build_id:
+        return None  # as nearly all are
     reason = _difference(opener.tree.options, entry, name, facts)
     return Obstacle(f"file {names.shown(name)}", *reason) if reason else None
 
