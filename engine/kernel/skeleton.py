@@ -210,5 +210,6 @@ class Troupe:
             return True
         if stop.event == 0 and stop.signal in (4, 5, 7, 8, 11, 31):
             raise AmberError(f"{role.actor.name}: signal {stop.signal} in the interpreter")
-        request(abi.PTRACE_CONT, role.tid)
+        # What a task sends itself to stop by (fates.py) is delivered; nothing else can come.
+        request(abi.PTRACE_CONT, role.tid, 0, 0 if stop.event else stop.signal)
         return False
