@@ -113,6 +113,12 @@ def test_numbers_inside_fdinfo_do_not_count_but_its_facts_do() -> None:
     assert details(lock.format(4)) != details(lock.format(4).replace("WRITE", "READ"))
 
 
+def test_the_order_of_details_does_not_count() -> None:
+    first, second = "tfd: 3 events: 19 data: 3", "tfd: 4 events: 19 data: 4"
+    target = "anon_inode:[eventpoll]"
+    assert facts(target, f"{first}\n{second}\n") == facts(target, f"{second}\n{first}\n")
+
+
 # ---- a live process, changed in one thing
 
 
