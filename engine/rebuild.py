@@ -90,6 +90,14 @@ class NewTask:
         return self.state == DEAD
 
     @property
+    def born_with(self) -> list[pb.vma_entry]:
+        """The mappings that it finds: an heir all of its parent's; the child of an heir that has not begun with its own
+        memory yet, those that the parent was born with."""
+        if self.parent is None:
+            return []
+        return list(self.parent.mm.vmas) if self.heir else self.parent.born_with
+
+    @property
     def outside(self) -> bool:
         """In the session that its parent left: to be born before the parent's setsid."""
         parent = self.parent

@@ -131,12 +131,8 @@ def _with_pages(task: NewTask) -> set[int]:
 
 
 def _leave_parent(task: NewTask, step: Emitter) -> None:
-    """The first thing an heir (inherit.py) does: it gives up what is not its own. So does an heir's child that was born
-    before the heir had made its own mappings."""
-    heir = task
-    while heir.parent and not heir.heir:
-        heir = heir.parent
-    for vma in heir.parent.mm.vmas if heir.parent else ():
+    """The first thing a task does that was born with somebody's memory: it gives up what is not its own."""
+    for vma in task.born_with:
         if vma.start not in task.kept and not vma.status & VSYSCALL:
             step.call("munmap", vma.start, vma.end - vma.start)
     for run in task.drop:
