@@ -65,6 +65,7 @@ def test_a_request_to_end_interrupts(number: signal.Signals) -> None:
 
 def test_a_program_finds_the_usual_state(tmp_path: Path) -> None:
     def body(nursery: Nursery) -> None:
+        os.set_inheritable(os.open("/", os.O_RDONLY), True)
         script = "cat /proc/self/status | grep -E '^Sig(Blk|Ign|Cgt)'; ls /proc/self/fd | wc -w; pwd; echo $HOME; id -u"
         assert nursery.wait(shell(nursery, script, tmp_path), 5) == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -237,6 +238,19 @@ def test_stopped_processes_have_a_state() -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert [str(each) for each in found] == [f"pid {child} state was 'alive', is 'stopped'"]
+
+
+def test_traced_processes_have_a_state() -> None:
+    """An engine that forgets to detach leaves its victim so."""
+    child = os.fork()
+    if child == 0:
+        ctypes.CDLL(None).ptrace(0, 0, 0, 0)  # PTRACE_TRACEME
+        os.kill(os.getpid(), signal.SIGSTOP)
+    os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOWAIT)
+    state = capture([child])
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert state[Fact(child, "processes", "", "state")] == "traced"
 
 
 def test_a_process_that_is_gone_is_left_out() -> None:
