@@ -14,8 +14,10 @@ from engine import pidfile, resources, stats
 from engine.images.directory import ImageDir
 from engine.kernel.skeleton import Role, Troupe
 from engine.options import RestoreResult
+from engine.plan import rules
 from engine.plan.listing import listing
 from engine.plan.place import find_hole
+from engine.plan.verify import verify
 from engine.rebuild import NewTask, NewTree
 from engine.resources import inventory, stages
 from engine.resources.files.opener import Opener
@@ -70,7 +72,9 @@ def _plan(new: NewTree) -> None:
             with thread.step(stages.DONE, "") as step:
                 step.halt()
     new.graph.order()
-    new.base = find_hole([*areas, mappings.Area(new.scratch, new.scratch + room)], new.plan.layout())
+    scratch = mappings.Area(new.scratch, new.scratch + room)
+    new.base = find_hole([*areas, scratch], new.plan.layout())
+    verify(new.plan, rules.of_restore(new, scratch))
 
 
 def _raise_limits() -> None:

@@ -28,10 +28,11 @@ from engine.errors import AmberError, Obstacle, PlanError, Refused
 from engine.kernel import calls
 from engine.kernel._native import ffi, lib
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
-from engine.plan import blob
+from engine.plan import blob, rules
 from engine.plan.builder import STACK, Plan
 from engine.plan.listing import line
 from engine.plan.ops import CONTROL, HALT, UNEXPECTED
+from engine.plan.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,6 +124,7 @@ class Injection:
 
     def run(self, plan: Plan, actors: dict[int, Actor]) -> None:
         """Runs each actor in the thread (tid) it is for, all at once; returns when all have halted."""
+        verify(plan, rules.of_questions(actors.values()))
         self._guard()
         frames = {tid: plan.buffer(self.homes[tid].frame_size + 64) for tid in actors}
         for tid, actor in actors.items():

@@ -43,7 +43,7 @@ from engine.plan.ops import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 PAGE = 4096
 STACK = 1024  # bytes; run() needs about 200, a signal frame is written elsewhere
@@ -205,6 +205,10 @@ class Plan:
         if any(isinstance(v, Ref) for v in values):
             self._note_fixups(ref, layout, values)
         return ref
+
+    def constants(self) -> Collection[Ref]:
+        """What `data` gave: nobody may change it, because others may share it."""
+        return self._known.values()
 
     def layout(self) -> int:
         """Gives every block its offset; the size of the arena in bytes, whole pages."""
