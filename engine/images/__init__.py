@@ -1,7 +1,9 @@
-"""Images in CRIU's format: messages, files, directories, JSON. See docs/images.md.
+"""Images in CRIU's format: messages, files, directories, JSON.
 
-with engine.images.open("/var/tmp/images") as images:
-    images.read_one("CORE", 812)
+    with engine.images.open("/var/tmp/images") as images:
+        images.read_one("CORE", 812)
+
+See docs/images.md.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """The command `amber image`: image files as JSON and back, with the words of CRIU's tool crit.
 
-amber image decode [-i FILE] [-o FILE] [--pretty]
-amber image encode [-i FILE] [-o FILE]
-amber image show FILE [--nopl]
-amber image info FILE
+    amber image decode [-i FILE] [-o FILE] [--pretty]
+    amber image encode [-i FILE] [-o FILE]
+    amber image show FILE [--nopl]
+    amber image info FILE
+
+Without FILE: standard input and output.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def to_dict(message: Any, pretty: bool = False, hexadecimal: bool = False) -> di
         else:
             result[field.name] = _show(field, value, options, pretty)
     if unknown := _unknown_bytes(message):
-        result[UNKNOWN] = base64.encodebytes(unknown).decode()
+        result[UNKNOWN] = show_bytes(unknown)
     return result
 
 
@@ -104,46 +104,44 @@ def _show_name(name: bytes) -> str:
 
 
 def _set(message: Any, field: Any, value: Any, where: str) -> None:
-    options = options_of(message.DESCRIPTOR.name, field.name)
     if is_repeated(field):
-        _set_list(message, field, value, options, where)
-    elif field.type == field.TYPE_MESSAGE:
-        getattr(message, field.name).SetInParent()
-        from_dict(value, getattr(message, field.name), where)
+        _check(value, list, where)
+        for number, item in enumerate(value):
+            _put(message, field, item, f"{where}[{number}]")
+    else:
+        _put(message, field, value, where)
+
+
+def _put(message: Any, field: Any, value: Any, where: str) -> None:
+    """Set a field, or append to a repeated one."""
+    repeated, present = is_repeated(field), getattr(message, field.name)
+    if field.type == field.TYPE_MESSAGE:
+        child = present.add() if repeated else present
+        child.SetInParent()
+        from_dict(value, child, where)
     elif field.type == field.TYPE_STRING:
-        _check(value, str, where)
-        set_text(message, field.name, value)
+        set_text(message, field.name, _check(value, str, where))
     else:
         try:
-            setattr(message, field.name, _parse(field, value, options, where))
+            if repeated:
+                present.extend(_parse_item(message, field, value, where))
+            else:
+                setattr(message, field.name, _parse(message, field, value, where))
         except (TypeError, ValueError) as error:
             _refuse(where, f"{value!r:.60} does not fit: {error}")
 
 
-def _set_list(message: Any, field: Any, values: Any, options: dict[str, Any], where: str) -> None:
-    _check(values, list, where)
-    for number, value in enumerate(values):
-        place = f"{where}[{number}]"
-        if field.type == field.TYPE_MESSAGE:
-            from_dict(value, getattr(message, field.name).add(), place)
-        elif field.type == field.TYPE_STRING:
-            _check(value, str, place)
-            set_text(message, field.name, value)
-        else:
-            try:
-                getattr(message, field.name).extend(_parse_item(field, value, options, place))
-            except (TypeError, ValueError) as error:
-                _refuse(place, f"{value!r:.60} does not fit: {error}")
-
-
-def _parse_item(field: Any, value: Any, options: dict[str, Any], where: str) -> list[Any]:
-    if options.get("ipadd") and isinstance(value, str) and not value.strip().isalnum():
+def _parse_item(message: Any, field: Any, value: Any, where: str) -> list[Any]:
+    """What an item of a list stands for: an address for several numbers."""
+    address = isinstance(value, str) and not value.strip().isalnum()
+    if address and options_of(message.DESCRIPTOR.name, field.name).get("ipadd"):
         return parse_address(value.strip())
-    return [_parse(field, value, options, where)]
+    return [_parse(message, field, value, where)]
 
 
-def _parse(field: Any, value: Any, options: dict[str, Any], where: str) -> Any:
+def _parse(message: Any, field: Any, value: Any, where: str) -> Any:
     """A number, enum or bytes from JSON. ValueError or TypeError when it does not fit."""
+    options = options_of(message.DESCRIPTOR.name, field.name)
     if field.type == field.TYPE_BYTES:
         name = options.get("conv") == "unix_name" and isinstance(value, str)
         return binascii.a2b_qp(value) if name else parse_bytes(value, where)
@@ -166,11 +164,11 @@ def _check(value: Any, kind: type, where: str) -> Any:
 
 def _unknown_bytes(message: Any) -> bytes:
     """The encoding of fields that the .proto files do not have, of this message alone."""
-    known = message.__class__()
-    known.CopyFrom(message)
+    rest = message.__class__()
+    rest.CopyFrom(message)
     for field, _ in message.ListFields():
-        known.ClearField(field.name)
-    return bytes(known.SerializePartialToString())
+        rest.ClearField(field.name)
+    return bytes(rest.SerializePartialToString())
 
 
 def _refuse(where: str, cause: str) -> NoReturn:

@@ -1,11 +1,13 @@
 """A directory of images: whole files are written and read by type and id.
 
-images = ImageDir.create("/var/tmp/images")
-images.write("CORE", 812, [core])
-images.write("PIPES_DATA", None, [(pb.pipe_data_entry(pipe_id=5, bytes=2), b"ab")])
+    images = ImageDir.create("/var/tmp/images")
+    images.write("CORE", 812, [core])
+    images.write("PIPES_DATA", None, [(pb.pipe_data_entry(pipe_id=5, bytes=2), b"ab")])
 
-images = ImageDir.open("/var/tmp/images")
-core = images.read_one("CORE", 812)
+    images = ImageDir.open("/var/tmp/images")
+    core = images.read_one("CORE", 812)
+
+Types are named as in catalog.py.
 """
 
 from __future__ import annotations
