@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t *mutexes;   /* shared: [0] is held by the thread, [1] by the child, [2] by nobody */
-static stage_t *started;
+static stage_t *started, *checked;
 static int bad;
 
 struct list {
@@ -37,6 +37,7 @@ static int hold(intptr_t number)
 	pthread_mutex_lock(&mutexes[number]);
 	stage_step(started);
 	test_wait();
+	stage_wait(checked, 1);   /* SIGTERM wakes everybody: the mutexes must still be locked when they are tried */
 	after = own_list();
 	if (before.head != after.head || before.size != after.size)
 		return fail("holder %ld: the list is at %p (%zu), not %p (%zu)", number, after.head, after.size, before.head,
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
 
 	test_init(argc, argv);
 	started = stage_new();
+	checked = stage_new();
 	make_mutexes();
 	pid = test_fork(child, (void *)1);
 	if (pthread_create(&holder, NULL, thread, (void *)0))
@@ -90,6 +92,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 2; i++)
 		if (pthread_mutex_trylock(&mutexes[i]) != EBUSY)
 			bad = fail("mutex %d is not locked", i);
+	stage_step(checked);
 	pthread_join(holder, NULL);
 	bad |= test_finish(pid);
 	for (int i = 0; i < 3; i++) {
