@@ -7,7 +7,7 @@ A module of TASK has `collect(task)` and/or `collect_thread(thread)` for the dum
 
 from __future__ import annotations
 
-from engine.resources.files import epoll, eventfd, memfd, pipe, regular
+from engine.resources.files import epoll, eventfd, memfd, pipe, regular, terminal
 from engine.resources.memory import contents, mappings, mm
 from engine.resources.task import (
     creds,
@@ -25,4 +25,4 @@ from engine.resources.task import (
 )  # fmt: skip
 
 TASK = (tree, ids, state, names, mappings, mm, place, futexes, contents, sched, timers, signals, limits, creds, marks)
-FILES = (regular, pipe, eventfd, epoll, memfd)
+FILES = (regular, pipe, eventfd, epoll, terminal, memfd)

@@ -84,6 +84,14 @@ class Descriptor(NamedTuple):
         except OSError as error:
             raise KernelError("open", error.errno or 0, f"pid {self.task.pid} {self.name}") from None
 
+    def duplicate(self) -> int:
+        """A descriptor of ours for the same description; the caller closes it."""
+        pidfd = calls.pidfd_open(self.task.pid)
+        try:
+            return calls.pidfd_getfd(pidfd, self.number, f"pid {self.task.pid} {self.name}")
+        finally:
+            os.close(pidfd)
+
     def refuse(self, reason: str, remedy: str = "") -> None:
         """An obstacle, by name."""
         self.task.refuse(self.name, reason, remedy)
