@@ -21,6 +21,7 @@ ASPECTS = (
     "descriptors",
     "positions",
     "mappings",
+    "cgroups",
 )
 
 

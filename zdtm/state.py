@@ -50,6 +50,7 @@ def _process(pid: int, numbers: Numbers) -> Iterator[tuple[Fact, str]]:
         yield from facts_of(pid, "ids", "", {"owner": status["Uid"].split()[0]})
         return
     yield from facts_of(pid, "processes", "", _command(directory))
+    yield from facts_of(pid, "cgroups", "", {"control groups": text_of(directory / "cgroup").strip()})
     yield from facts_of(pid, "processes", "namespace", _namespaces(directory, numbers))
     yield from facts_of(pid, "limits", "", proc.parse_limits(text_of(directory / "limits")))
     yield from facts_of(pid, "limits", "", {"oom_score_adj": text_of(directory / "oom_score_adj").strip()})
@@ -77,7 +78,7 @@ def _identity(stat: Stat) -> dict[str, str]:
 
 
 def _command(directory: Path) -> dict[str, str]:
-    files = ("cmdline", "environ", "auxv", "personality", "cgroup", "loginuid")
+    files = ("cmdline", "environ", "auxv", "personality", "loginuid")
     return {name: bytes_of(directory / name) for name in files if (directory / name).exists()}
 
 
