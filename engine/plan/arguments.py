@@ -44,12 +44,13 @@ class Checks:
     """The arguments of one plan's ops. `enter` says whose ops come next."""
 
     def __init__(self, plan: Plan, rules: Rules) -> None:
-        self.plan, self.rules = plan, rules
+        self.plan, self.rules, self.descriptors = plan, rules, rules.descriptors
         self.pointers = dict(plan.fixups)
         self.pointed = {place.block for place, _ in plan.fixups}
         self.constants = {ref.block for ref in plan.constants()}
         self.commands = {getattr(NR, name): at for name, at in COMMANDS.items()}
-        self._compiled: dict[tuple[int, int], Compiled] = {}
+        self._simple: dict[int, Compiled] = {}  # by number
+        self._many: dict[tuple[int, int], Compiled] = {}  # calls that are many in one: by number and command
 
     def enter(self, actor: Actor, space: Space, parents: Space) -> None:
         """The next ops are of this actor: its own areas, and those that it is born with."""
@@ -57,32 +58,28 @@ class Checks:
         self.slots = [NEVER] * actor.slots
 
     def call(self, op: Op) -> None:
-        """A system call, or its repetition."""
-        command = 0
-        if op.nr in self.commands:
-            value = op.args[self.commands[op.nr]]
-            if not isinstance(value, int):
-                raise Broken("its command is not known before it runs")
-            command = value
-        compiled = self._compiled.get((op.nr, command)) or self._compile(op.nr, command)
+        """A system call, or its repetition. Most arguments of most calls are plain numbers: those cost little."""
         args = op.args
-        if any(args[compiled.count :]):
+        compiled = self._simple.get(op.nr) or self._find(op)
+        for i, value in enumerate(args):
+            if type(value) is not int:
+                if isinstance(value, Slot):
+                    self._slot(value)
+                elif isinstance(value, Ref) and i not in compiled.addresses:
+                    raise Broken(f"argument {i} is an address where a number belongs")
+        if len(args) > compiled.count and any(args[compiled.count :]):
             raise Broken(f"the call takes {compiled.count} arguments")
         if op.policy == MAY and not (len(op.allowed) <= 4 and all(0 < n < 256 for n in op.allowed)):
             raise Broken("four errnos of a byte each may be allowed")
-        for i, value in enumerate(args):
-            if isinstance(value, Slot):
-                self._slot(value)
-            elif isinstance(value, Ref) and i not in compiled.addresses:
-                raise Broken(f"argument {i} is an address where a number belongs")
         for i, check, parameter in compiled.checks:
             check(self, op, args[i] if i < len(args) else 0, parameter)
+        self.result(op)
 
     def result(self, op: Op) -> None:
         """Notes who wrote a slot."""
         if not 0 <= op.dst < len(self.slots):
             raise Broken(f"slot {op.dst} is not the actor's")
-        self.slots[op.dst] = op.nr if op.code != LOAD else LOADED
+        self.slots[op.dst] = LOADED if op.code == LOAD else op.nr
 
     def written(self, index: int) -> None:
         """The slot holds a result by now."""
@@ -95,7 +92,7 @@ class Checks:
             if isinstance(value, Slot):
                 self._slot(value)
 
-    def data(self, place: Value, size: int, changes: bool) -> memoryview:
+    def data(self, place: Value, size: int, changes: bool) -> Ref:
         """`size` bytes of the plan's own data; `changes` tells whether they are written to."""
         if not isinstance(place, Ref):
             raise Broken(f"{place!r} is no address of the plan's data")
@@ -103,10 +100,15 @@ class Checks:
             raise Broken("an address of the interpreter's own memory is not data")
         if changes and place.block in self.constants:
             raise Broken("a constant, which others may share, would be changed")
-        block = self.plan.blocks[place.block]
-        if place.offset < 0 or place.offset + size > len(block):
-            raise Broken(f"{size} bytes are needed, {len(block) - place.offset} are there")
-        return memoryview(block)[place.offset : place.offset + size]
+        room = len(self.plan.blocks[place.block])
+        if place.offset < 0 or place.offset + size > room:
+            raise Broken(f"{size} bytes are needed, {room - place.offset} are there")
+        return place
+
+    def content(self, place: Value, size: int) -> memoryview:
+        """Such bytes, to be looked into."""
+        block, offset = self.data(place, size, False)
+        return memoryview(self.plan.blocks[block])[offset : offset + size]
 
     def memory(self, place: Value, size: int, changes: bool) -> None:
         """`size` bytes of data, or of the task's own areas."""
@@ -131,17 +133,30 @@ class Checks:
             return length.factor
         value = op.args[length.argument] if length.argument < len(op.args) else 0
         if length.indirect:
-            return int.from_bytes(self.data(value, 4, False), "little")
+            return int.from_bytes(self.content(value, 4), "little")
         if not isinstance(value, int):
             raise Broken("a length is not known before it runs")
         return length.factor * value
+
+    def _find(self, op: Op) -> Compiled:
+        """The signature of a call that is met for the first time, or that is many in one."""
+        if op.nr not in self.commands:
+            compiled = self._simple[op.nr] = self._compile(op.nr, 0)
+            return compiled
+        at = self.commands[op.nr]
+        command = op.args[at] if at < len(op.args) else 0
+        if not isinstance(command, int):
+            raise Broken("its command is not known before it runs")
+        key = (op.nr, command)
+        if key not in self._many:
+            self._many[key] = self._compile(*key)
+        return self._many[key]
 
     def _compile(self, nr: int, command: int) -> Compiled:
         signature = self.rules.table.find(nr, command)
         if signature is None:
             raise Broken("no plan of this kind may call it (engine/plan/signatures.py)")
-        compiled = self._compiled[nr, command] = Compiled(signature)
-        return compiled
+        return Compiled(signature)
 
 
 class Compiled:
@@ -156,16 +171,15 @@ class Compiled:
 
 
 def _descriptor(checks: Checks, _: Op, value: Value, parameter: Parameter) -> None:
-    if isinstance(value, int) and not 0 <= value < checks.rules.descriptors and value != NO_DESCRIPTOR[parameter.kind]:
+    if isinstance(value, int) and not 0 <= value < checks.descriptors and value != NO_DESCRIPTOR[parameter.kind]:
         raise Hostile(f"{value} is no descriptor number of this tree")
 
 
 def _string(checks: Checks, _: Op, value: Value, parameter: Parameter) -> None:
     if parameter.optional and value == 0:
         return
-    checks.data(value, 0, False)
-    assert isinstance(value, Ref)
-    if checks.plan.blocks[value.block].find(0, value.offset) < 0:
+    block, offset = checks.data(value, 0, False)
+    if checks.plan.blocks[block].find(0, offset) < 0:
         raise Broken(f"the {parameter.name} does not end")
 
 
@@ -184,7 +198,7 @@ def _vector(checks: Checks, op: Op, value: Value, parameter: Parameter) -> None:
 
 
 def _iovecs(checks: Checks, place: Value, count: int, changes: bool) -> None:
-    raw = checks.data(place, count * IOVEC, False)
+    raw = checks.content(place, count * IOVEC)
     assert isinstance(place, Ref)
     numbers = struct.unpack(f"<{2 * count}Q", raw)
     has_pointers = place.block in checks.pointed
@@ -197,7 +211,7 @@ def _structure(checks: Checks, op: Op, value: Value, parameter: Parameter) -> No
     if parameter.optional and value == 0:
         return
     size, members = POINTERS[parameter.kind]
-    raw = checks.data(value, size, False)
+    raw = checks.content(value, size)
     assert isinstance(value, Ref)
     for at, length_at, letter, unit in members:
         (length,) = struct.unpack_from("<" + letter, raw, length_at)

@@ -155,10 +155,9 @@ class _Checker:
                     self.arguments.call(op)
                 elif code == SPAWN:
                     children.append(self._spawn(op))
+                    self.arguments.result(op)
                 else:
                     self._other(actor, index, op)
-                if code in (CALL, LOAD, FULL_IO, SPAWN, REPEAT):
-                    self.arguments.result(op)
             self._end(actor)
         except Broken as error:
             raise EngineBug(f"{op.why}: {line(self.plan, actor, op)}: {error}") from None
@@ -181,6 +180,8 @@ class _Checker:
                 raise Broken(f"{op.nr} bytes are no number")
             check.memory(op.args[0], op.nr, op.code == STORE)
             check.values(op.args[1:])
+            if op.code == LOAD:
+                check.result(op)
         elif op.code in (WAIT, POST):
             word, count = op.args
             if not isinstance(word, Ref) or word.offset % 4 or not isinstance(count, int) or count < 1:
@@ -188,8 +189,11 @@ class _Checker:
             check.data(word, 4, True)
         elif op.code == REPEAT:
             self._repeat(index, op)
+            check.result(op)
         elif op.code != HALT:
             raise Broken(f"there is no op with the code {op.code}")
+        elif index != len(actor.ops) - 1:
+            raise Broken(f"{actor.name} halts before its last op")
 
     def _repeat(self, index: int, op: Op) -> None:
         back, slot, _, most = op.args
@@ -210,7 +214,7 @@ class _Checker:
         child, rest = divmod(control.offset, CONTROL_SIZE)
         if rest or child >= len(self.plan.actors):
             raise Broken("its control block is nobody's")
-        content = self.arguments.data(place, CLONE_ARGS.size, False)
+        content = self.arguments.content(place, CLONE_ARGS.size)
         if [n for n in CLONE_POINTERS if CLONE_ARGS.get(content, n)]:
             raise Broken("clone3 is given an address to write to")
         pointers = self.arguments.pointers
@@ -221,12 +225,10 @@ class _Checker:
         return child
 
     def _end(self, actor: Actor) -> None:
-        """An actor halts once, at its end, or is gone then; whoever ran on would idle for ever."""
+        """An actor halts at its end, or is gone then; whoever ran on would idle for ever."""
         ops = actor.ops
         last = ops[-1] if ops else None
         if last is None or not (last.code == HALT or (last.code == CALL and last.nr in LAST_CALLS)):
             raise Broken("it is the actor's last op, but the actor neither halts nor ends")
-        if sum(op.code == HALT for op in ops) != (last.code == HALT):
-            raise Broken(f"{actor.name} halts before its last op")
         if actor.on_error is not None and not 0 <= actor.on_error <= len(ops):
             raise Broken(f"{actor.name} goes on at op {actor.on_error} after an error, which is not there")

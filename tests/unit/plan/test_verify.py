@@ -87,7 +87,7 @@ BUGS: list[tuple[Callable[[Emitter], object], str]] = [
     (lambda e: e.call("ptrace", 0), "no plan of this kind may call it"),
     (lambda e: e.call("prctl", 0x7777, 0), "no plan of this kind may call it"),
     (lambda e: e.call("prctl", e.attempt("getpid"), 0), "its command is not known"),
-    (lambda e: e.call("getpid", e.buffer(8)), "the call takes 0 arguments"),
+    (lambda e: e.call("getpid", 5), "the call takes 0 arguments"),
     (lambda e: e.call("umask", e.buffer(8)), "an address where a number belongs"),
     (lambda e: e.call("close", Slot(0, 7)), "slot 7 is used before"),
     (lambda e: e.call("close", Slot(0, e.actor.slot().index)), "used before anything is in it"),
