@@ -141,32 +141,25 @@ class Freezer:
         return frozen
 
     def _stop_threads(self, frozen: Frozen) -> None:
+        """Every thread is noted as soon as it is traced, so that whatever happens, `thaw` finds it."""
         known: set[int] = set()
         while new := [tid for tid in frozen.proc.tasks() if tid not in known]:
-            fresh = [t for tid in new if (t := self._seize(frozen, tid))]
             known.update(new)
+            fresh = [tracee for tid in new if (tracee := _seize(frozen, tid))]
+            frozen.threads += fresh
             for tracee in fresh:
                 tracee.interrupt()
             for tracee in fresh:
                 try:
                     tracee.wait_frozen()
-                    frozen.threads.append(tracee)
                 except Gone:
+                    frozen.threads.remove(tracee)
                     if tracee.tid == frozen.pid:
                         raise
         frozen.threads.sort(key=lambda t: t.tid != frozen.pid)
-
-    def _seize(self, frozen: Frozen, tid: int) -> Tracee | None:
-        tracee = Tracee(frozen.pid, tid)
-        try:
-            tracee.seize(SEIZE_OPTIONS)
-        except KernelError as error:
-            if error.errno == ESRCH or frozen.proc.stat().state in "ZX":
-                return None  # it ended before we came
-            if error.errno == EPERM:
-                _explain_denial(frozen, tid)
-            raise
-        return tracee
+        if frozen.threads and frozen.threads[0].tid != frozen.pid:
+            reason = "its first thread has ended while others go on, which is not supported"
+            raise Refused([Obstacle(f"pid {frozen.pid}", reason)])
 
     def _children(self, frozen: Frozen) -> list[int]:
         if frozen.zombie:
@@ -192,13 +185,34 @@ class Alarm:
         raise AmberError(self.message)
 
 
+def _seize(frozen: Frozen, tid: int) -> Tracee | None:
+    """None when the thread ended before we came."""
+    tracee = Tracee(frozen.pid, tid)
+    try:
+        tracee.seize(SEIZE_OPTIONS)
+    except KernelError as error:
+        if error.errno == ESRCH or _has_ended(frozen, tid):
+            return None
+        if error.errno == EPERM:
+            _explain_denial(frozen, tid)
+        raise
+    return tracee
+
+
+def _has_ended(frozen: Frozen, tid: int) -> bool:
+    try:
+        with frozen.proc.task(tid) as thread:
+            return thread.stat().state in "ZX"
+    except KernelError as error:
+        return error.errno == ESRCH
+
+
 def _explain_denial(frozen: Frozen, tid: int) -> None:
     who = f"pid {frozen.pid}" + (f", thread {tid}" if tid != frozen.pid else "")
     if frozen.proc.stat().flags & PF_KTHREAD:
         raise Refused([Obstacle(who, "it is a kernel thread")])
-    with frozen.proc.task(tid) as thread:
-        if tracer := thread.status().tracer_pid:
-            raise Refused([Obstacle(who, f"it is traced by pid {tracer}", "let the debugger detach from it")])
+    if tracer := frozen.proc.status().tracer_pid:
+        raise Refused([Obstacle(who, f"it is traced by pid {tracer}", "let the debugger detach from it")])
 
 
 def _await_end(tracee: Tracee) -> None:

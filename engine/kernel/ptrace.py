@@ -85,8 +85,10 @@ class Tracee:
         request(abi.PTRACE_SEIZE, self.tid, 0, options)
 
     def interrupt(self) -> None:
-        """Asks for a stop without a signal; `wait` sees it."""
-        request(abi.PTRACE_INTERRUPT, self.tid)
+        """Asks for a stop without a signal; `wait` sees it, or the thread's end."""
+        result = lib.ptrace_call(abi.PTRACE_INTERRUPT, self.tid, 0, 0)
+        if result < 0 and result != -errno.ESRCH:
+            raise KernelError("PTRACE_INTERRUPT", -result, f"task {self.tid}")
 
     def wait_frozen(self) -> None:
         """Waits for the stop that `interrupt` asked for. Signals on their way are delivered first."""
