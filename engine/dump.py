@@ -6,7 +6,7 @@ that is not: inventory.img, without which no restore begins, is written last.
 
 from __future__ import annotations
 
-from errno import ESRCH
+from errno import ENOENT, ESRCH
 from typing import TYPE_CHECKING
 
 from engine import rehearsal, resources, stats
@@ -19,6 +19,9 @@ from engine.kernel.inject import Injection, find_gadgets, is_arena, quiet_signal
 from engine.kernel.proc import ProcDir
 from engine.log import SILENT
 from engine.options import DumpOptions, DumpResult
+from engine.plan import rules
+from engine.plan.listing import listing
+from engine.plan.verify import verify
 from engine.rehearsal import Nowhere
 from engine.resources import inventory
 from engine.resources.files.table import Registry
@@ -36,6 +39,8 @@ def dump(options: DumpOptions) -> DumpResult:
 
     Raises Refused with every obstacle of the tree, AmberError for what the user can mend; the tree then runs on.
     """
+    if options.explain:
+        return _explain(options)
     images = ImageDir.create(options.images_dir)
     if images.exists("INVENTORY"):
         raise UsageError(f"{images.path('inventory.img')}: there is a dump in this directory; choose another one")
@@ -53,6 +58,23 @@ def dump(options: DumpOptions) -> DumpResult:
         raise
     stats.write(options.images_dir if options.work_dir is None else options.work_dir, timings.dump_stats())
     return DumpResult(options.pid, timings.dump_stats(), status)
+
+
+def _explain(options: DumpOptions) -> DumpResult:
+    """What each task would be asked. The tree is frozen and looked at; nothing runs in it, and nothing is written."""
+    nowhere = Nowhere()
+    frozen = _new_tree(options, nowhere, Timings())
+    freezer = Freezer(options.pid, options.timeout)
+    freezer.freeze()
+    try:
+        with freezer:
+            frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
+            for task, _ in _look_and_ask(frozen):
+                verify(task.plan, rules.of_questions(task.plan.actors))
+    finally:
+        nowhere.close()
+    text = "\n".join(text for task in frozen.alive for text in listing(task.plan))
+    return DumpResult(options.pid, frozen.timings.dump_stats(), listing=text)
 
 
 def _new_tree(options: DumpOptions, images: ImageDir | Nowhere, timings: Timings) -> FrozenTree:
@@ -100,7 +122,8 @@ def _prepare(frozen: FrozenTree) -> None:
                 _prepare_process(frozen, proc)
                 queue += proc.children()
         except KernelError as error:
-            if pid == frozen.options.pid or error.errno != ESRCH:
+            # a thread that ends takes its list of children along; whoever is missed is prepared in the freeze
+            if error.errno not in (ESRCH, ENOENT) or (error.errno == ESRCH and pid == frozen.options.pid):
                 raise
 
 
@@ -117,6 +140,14 @@ def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
 
 def _collect(frozen: FrozenTree) -> None:
     """Facts from outside, then one plan in each task, then everything into messages. Refuses all at once."""
+    for task, questions in _look_and_ask(frozen):
+        _interrogate(task, questions)
+    if frozen.obstacles:
+        raise Refused(frozen.obstacles)
+
+
+def _look_and_ask(frozen: FrozenTree) -> list[tuple[FrozenTask, list[Iterator[None]]]]:
+    """What can be seen from outside, and the plan of what only the tasks can tell."""
     ids.collect_tree(frozen)
     for task in frozen.tasks:
         _look(task)
@@ -125,10 +156,7 @@ def _collect(frozen: FrozenTree) -> None:
     asked = [(task, _ask(task)) for task in frozen.tasks]
     if frozen.obstacles:
         raise Refused(frozen.obstacles)
-    for task, questions in asked:
-        _interrogate(task, questions)
-    if frozen.obstacles:
-        raise Refused(frozen.obstacles)
+    return asked
 
 
 def _look(task: FrozenTask) -> None:
@@ -163,6 +191,8 @@ def _ask(task: FrozenTask) -> list[Iterator[None]]:
     generators = [q for q in questions if q is not None]
     for generator in generators:
         next(generator, None)
+    for thread in task.threads:
+        thread.ask.halt()
     return generators
 
 
@@ -187,8 +217,6 @@ def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:
     task.injection.left = task.left
     try:
         actors = {thread.tid: thread.ask.actor for thread in task.threads}
-        for thread in task.threads:
-            thread.ask.halt()
         task.injection.run(task.plan, actors)
         for question in questions:
             for _ in question:
