@@ -10,13 +10,17 @@ from __future__ import annotations
 from engine.resources.files import epoll, eventfd, memfd, pipe, regular, terminal
 from engine.resources.memory import contents, mappings, mm
 from engine.resources.task import (
+    barriers,
     creds,
     futexes,
     ids,
     limits,
     marks,
     names,
+    oom,
+    personality,
     place,
+    posix_timers,
     sched,
     signals,
     state,
@@ -24,5 +28,8 @@ from engine.resources.task import (
     tree,
 )  # fmt: skip
 
-TASK = (tree, ids, state, names, mappings, mm, place, futexes, contents, sched, timers, signals, limits, creds, marks)
+TASK = (
+    tree, ids, state, names, mappings, mm, place, futexes, contents, sched, personality, barriers, timers, posix_timers,
+    signals, limits, oom, creds, marks,
+)  # fmt: skip
 FILES = (regular, pipe, eventfd, epoll, terminal, memfd)

@@ -22,3 +22,10 @@ def status() -> Status:
 def has(capability: int) -> bool:
     """Whether a capability is in our effective set."""
     return bool(status().cap_effective >> capability & 1)
+
+
+@functools.cache
+def oom_score_adj() -> int:
+    """What every task that we start begins with."""
+    with ProcDir(os.getpid()) as proc:
+        return proc.number("oom_score_adj")

@@ -41,7 +41,7 @@ def collect(task: FrozenTask) -> None:
     tc.task_state, tc.exit_code, tc.stop_signo = fates.of(task)
     tc.flags, tc.blk_sigset = stat.flags & 0xFFFFFFFF, 0
     names.put(tc, stat.comm)
-    tc.personality = task.proc.personality() if task.threads else 0
+    tc.personality = task.proc.personality() if task.threads else 0  # personality.py
     if not task.threads:  # its parent can still see the owner
         task.core.thread_core.futex_rla, task.core.thread_core.futex_rla_len = 0, 0
         task.core.thread_core.creds.CopyFrom(creds.entry(task.proc.status(), 0))

@@ -1,0 +1,19 @@
+"""The execution domain: address space layout, emulated kernel version and such (personality(2)).
+
+Collected with the other required fields of the message (tree.py). CRIU saves it and never gives it back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.resources import stages
+
+if TYPE_CHECKING:
+    from engine.rebuild import NewThread
+
+
+def restore_thread(thread: NewThread) -> None:
+    """Each thread has its own, nearly always the leader's. After the mappings: READ_IMPLIES_EXEC changes new ones."""
+    with thread.step(stages.PERSONAL, "personality") as step:
+        step.call("personality", thread.task.core.tc.personality)
