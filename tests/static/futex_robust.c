@@ -78,13 +78,13 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	test_init(argc, argv);
-	stage = stage_new();
+	started = stage_new();
 	checked = stage_new();
 	make_mutexes();
 	pid = test_fork(child, (void *)1);
 	if (pthread_create(&holder, NULL, thread, (void *)0))
 		err_die("pthread_create");
-	stage_wait(stage, 2);
+	stage_wait(started, 2);
 
 	test_ready();
 	test_wait();
@@ -93,9 +93,8 @@ int main(int argc, char **argv)
 		if (pthread_mutex_trylock(&mutexes[i]) != EBUSY)
 			bad = fail("mutex %d is not locked", i);
 	stage_step(checked);
-	stage_step(stage);
 	pthread_join(holder, NULL);
-	bad |= test_reap(pid);
+	bad |= test_finish(pid);
 	for (int i = 0; i < 3; i++) {
 		int result = pthread_mutex_trylock(&mutexes[i]);
 
