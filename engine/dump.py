@@ -14,6 +14,7 @@ from engine.errors import EngineBug, KernelError, Refused, UsageError
 from engine.frozen import FrozenTask, FrozenTree
 from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
+from engine.kernel.freezer import FreezerGroup
 from engine.kernel.home import Home
 from engine.kernel.inject import Injection, find_gadgets, is_arena, quiet_signal
 from engine.kernel.proc import ProcDir
@@ -98,7 +99,8 @@ def _rehearse() -> None:
 def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
     """The time that users feel. Returns the status of a post-dump script that wants the tree to run on."""
     options, timings = frozen.options, frozen.timings
-    freezer = Freezer(options.pid, options.timeout)
+    group = FreezerGroup(options.freeze_cgroup) if options.freeze_cgroup is not None else None
+    freezer = Freezer(options.pid, options.timeout, group)
     with timings.span("freezing_time"):
         freezer.freeze()
     with freezer, timings.span("frozen_time"):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.options import DumpOptions
     from engine.plan.builder import Emitter
     from engine.plan.ops import Ref, Slot
+    from engine.rehearsal import Nowhere
     from engine.resources.files.table import Registry
     from engine.resources.memory.shared import Segment
     from engine.stats import Timings
@@ -110,7 +111,7 @@ class FrozenTask:
 class FrozenTree:
     """All processes, parents before children, and what belongs to none of them alone."""
 
-    def __init__(self, options: DumpOptions, images: ImageDir, timings: Timings) -> None:
+    def __init__(self, options: DumpOptions, images: ImageDir | Nowhere, timings: Timings) -> None:
         self.options, self.images, self.timings = options, images, timings
         self.tasks: list[FrozenTask] = []
         self.obstacles: list[Obstacle] = []

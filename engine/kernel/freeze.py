@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from engine.kernel.freezer import FreezerGroup
+
 SEIZE_OPTIONS = abi.PTRACE_O_TRACESYSGOOD
 ESRCH, EPERM = 3, 1
 
@@ -46,8 +48,9 @@ class Freezer:
     `kill` or `leave_stopped` before.
     """
 
-    def __init__(self, root: int, timeout: int = 10) -> None:
-        self.root, self.timeout = root, timeout
+    def __init__(self, root: int, timeout: int = 10, group: FreezerGroup | None = None) -> None:
+        """With a freezer group, which should hold just the tree, all its tasks stand still from the first moment on."""
+        self.root, self.timeout, self.group = root, timeout, group
         self.processes: list[Frozen] = []  # parents before children
         self._seen: dict[int, Frozen] = {}
 
@@ -55,11 +58,23 @@ class Freezer:
         """Stops every thread of the tree; AmberError when that takes too long, and then all run again."""
         with Alarm(self.timeout, f"pid {self.root}: the tree could not be frozen in {self.timeout} s"):
             try:
+                if self.group:
+                    self.group.freeze(self.timeout)
                 while self._pass():
                     pass
+                if self.group:
+                    self._leave_group(self.group)
             except BaseException:
+                if self.group:
+                    self.group.thaw()
                 self.thaw()
                 raise
+
+    def _leave_group(self, group: FreezerGroup) -> None:
+        """Thawed, every thread takes the stop that it was asked for, before any instruction of its own."""
+        group.thaw()
+        for frozen in self.processes:
+            _await_stops(frozen, list(frozen.threads))
 
     def __enter__(self) -> Freezer:
         return self
@@ -68,7 +83,9 @@ class Freezer:
         self.thaw()
 
     def thaw(self) -> None:
-        """Lets every thread go on from where it was."""
+        """Lets every thread go on from where it was, and the group be as it was."""
+        if self.group:
+            self.group.put_back()
         for tracee in self._tracees():
             try:
                 tracee.detach()
@@ -149,13 +166,8 @@ class Freezer:
             frozen.threads += fresh
             for tracee in fresh:
                 tracee.interrupt()
-            for tracee in fresh:
-                try:
-                    tracee.wait_frozen()
-                except Gone:
-                    frozen.threads.remove(tracee)
-                    if tracee.tid == frozen.pid:
-                        raise
+            if not self.group:
+                _await_stops(frozen, fresh)
         frozen.threads.sort(key=lambda t: t.tid != frozen.pid)
         if frozen.threads and frozen.threads[0].tid != frozen.pid:
             reason = "its first thread has ended while others go on, which is not supported"
@@ -183,6 +195,16 @@ class Alarm:
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
         raise AmberError(self.message)
+
+
+def _await_stops(frozen: Frozen, tracees: list[Tracee]) -> None:
+    for tracee in tracees:
+        try:
+            tracee.wait_frozen()
+        except Gone:
+            frozen.threads.remove(tracee)
+            if tracee.tid == frozen.pid:
+                raise
 
 
 def _seize(frozen: Frozen, tid: int) -> Tracee | None:
