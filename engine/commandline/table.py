@@ -219,8 +219,7 @@ CHECK = (
 )
 
 OWN = (
-    _switch("explain", "DR", "print the plan of system calls, change nothing", works="R", refused="D",
-            reason="a dump has no listing", negatable=False, own=True),
+    _switch("explain", "DR", "print the plan of system calls, change nothing", works="DR", negatable=False, own=True),
     _switch("step", "DR", "run plans call by call through ptrace, for debugging", refused="DR",
             reason="plans run in one go", negatable=False, own=True),
 )

@@ -27,7 +27,7 @@ NEVER, LOADED = -1, -2
 IOVEC = 16
 PLAIN = {
     "number", "prot", "map", "mremap", "madvise", "memfd", "clone", "signal", "sigmask", "whence", "itimer", "rlimit",
-    "epoll", "mode", "fcntl", "ioctl", "prctl", "arch",
+    "epoll", "mode", "fcntl", "ioctl", "prctl", "arch", "membarrier",
 }  # fmt: skip
 """Kinds that are numbers to the verifier."""
 

@@ -17,11 +17,12 @@ _CHOICES = {
     "madvise": ("mman", "MADV_"), "signal": ("signal", "SIG"), "itimer": ("time", "ITIMER_"),
     "rlimit": ("resource", "RLIMIT_"), "epoll": ("epoll", "EPOLL_CTL_"),
 }  # fmt: skip
-_COMMANDS = ("prctl", "arch", "fcntl", "ioctl")
+_COMMANDS = ("prctl", "arch", "membarrier", "fcntl", "ioctl")
 _WHENCE = dict(enumerate("SEEK_SET SEEK_CUR SEEK_END SEEK_DATA SEEK_HOLE".split()))  # noqa: SIM905
 _SIGMASK = dict(enumerate("SIG_BLOCK SIG_UNBLOCK SIG_SETMASK".split()))  # noqa: SIM905
 O_ACCMODE = 3
 MAP_TYPE = 0xF
+SIGRTMIN, NSIG = 32, 64
 
 
 def name(kind: str, value: int) -> str | None:
@@ -29,12 +30,16 @@ def name(kind: str, value: int) -> str | None:
     if kind in _FLAGS:
         return _flags(kind, value)
     if kind in _CHOICES or kind in _COMMANDS or kind in ("whence", "sigmask"):
-        return _choices(kind).get(value, number(value))
+        return _choices(kind).get(value) or _real_time(kind, value) or number(value)
     if kind == "mode":
         return f"{value:#o}" if value else "0"
     if kind == "at" and value == -100:
         return "AT_FDCWD"
     return None
+
+
+def _real_time(kind: str, value: int) -> str:
+    return f"SIGRTMIN+{value - SIGRTMIN}" if kind == "signal" and SIGRTMIN < value <= NSIG else ""
 
 
 def number(value: int) -> str:

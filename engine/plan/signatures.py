@@ -79,6 +79,8 @@ ioctl:TIOCGPTN  fd:fd request:ioctl number:out[4]
 ioctl:TIOCGSID  fd:fd request:ioctl session:out[4]
 ioctl:TIOCGWINSZ        fd:fd request:ioctl size:out[8]
 ioprio_get      which:number who:number
+membarrier:MEMBARRIER_CMD_GET_REGISTRATIONS     command:membarrier flags:number cpu:number
+membarrier:MEMBARRIER_CMD_QUERY command:membarrier flags:number cpu:number
 prctl:PR_CAP_AMBIENT    option:prctl command:number capability:number zero:null zero:null
 prctl:PR_CAPBSET_READ   option:prctl capability:number
 prctl:PR_GET_CHILD_SUBREAPER    option:prctl value:out[4]
@@ -177,7 +179,10 @@ listen          fd:fd backlog:number
 lseek           fd:fd offset:number whence:whence
 madvise         address:area[@1] length:number advice:madvise
 mbind           address:area[@1] length:number mode:number mask:in[8]? size:number flags:number
-membarrier      command:number flags:number cpu:number
+membarrier:MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED     command:membarrier flags:number cpu:number
+membarrier:MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED    command:membarrier flags:number cpu:number
+membarrier:MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE  command:membarrier flags:number cpu:number
+membarrier:MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ       command:membarrier flags:number cpu:number
 memfd_create    name:str flags:memfd
 memfd_secret    flags:number
 mlock           address:area[@1] length:number
@@ -311,7 +316,7 @@ POINTERS = {
     "sock_fprog": (16, ((8, 0, "H", 8),)),
     "prctl_mm_map": (104, ((88, 96, "I", 1),)),
 }
-COMMANDS = {"prctl": 0, "arch_prctl": 0, "fcntl": 1, "ioctl": 1}
+COMMANDS = {"prctl": 0, "arch_prctl": 0, "membarrier": 0, "fcntl": 1, "ioctl": 1}
 """Calls that are many in one, and which argument says which."""
 
 
@@ -345,13 +350,11 @@ class Table:
 @cache
 def command_names(name: str) -> dict[int, str]:
     """Number -> name of the commands of a call of COMMANDS."""
-    from engine.abi import fcntl, ioctls, prctl
+    from engine.abi import fcntl, ioctls, membarrier, prctl
 
-    module, prefix = {
-        "prctl": (prctl, "PR_"), "arch_prctl": (prctl, "ARCH_"), "fcntl": (fcntl, "F_"), "ioctl": (ioctls, ""),
-    }[name]  # fmt: skip
-    wanted = [w.partition(":")[2] for w in (_ASKING + _MAKING).split() if w.startswith(name + ":")]
-    return {getattr(module, w): w for w in wanted if w.startswith(prefix)}
+    modules = {"prctl": prctl, "arch_prctl": prctl, "membarrier": membarrier, "fcntl": fcntl, "ioctl": ioctls}
+    wanted = [word.partition(":")[2] for word in (_ASKING + _MAKING).split() if word.startswith(name + ":")]
+    return {getattr(modules[name], word): word for word in wanted}
 
 
 def _parameter(word: str) -> Parameter:
