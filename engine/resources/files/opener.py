@@ -112,9 +112,9 @@ class Opener:
 
     def open_for_mapping(self, task: NewTask, ident: int, flags: int, step: Emitter) -> Slot:
         """A descriptor to map the file with; the caller closes it."""
-        if ident in self._needs.by_id and ident in self._needs.by_id[ident].staged:
-            return step.call("dup", self._needs.by_id[ident].staged[ident])
-        return self.open_path(task, ident, flags, step)
+        if ident in self._needs.named:
+            return self.open_path(task, ident, flags, step)
+        return step.call("dup", self._needs.by_id[ident].staged[ident])
 
     def users(self, ident: int) -> Iterable[NewTask]:
         """The tasks that have a descriptor or mapping of the file."""

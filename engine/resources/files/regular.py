@@ -66,8 +66,6 @@ def collect(file: Descriptor, ident: int) -> pb.file_entry:
     flags, mode = file.flags & ~CREATION, file.mode
     name = file.link if file.named == 0 else _lost_name(file, ident)
     entry = names.named_entry(name, id=ident, flags=flags, pos=file.pos, fown=no_owner(), mode=mode, mnt_id=-1)
-    if flags & UNNAMED:
-        entry.flags, entry.unnamed = flags & ~O_TMPFILE, True
     if st.S_ISREG(mode):
         entry.size = file.size
         if mode & EXECUTABLE or file.place:
@@ -166,7 +164,7 @@ def given(opener: Opener, file: pb.file_entry) -> tuple[Hashable, Callable[[], i
     found = opener.ghosts.get(file.id)
     if found is None:
         return None
-    if file.reg.unnamed:
+    if file.reg.flags & UNNAMED:
         found.unnamed = file.reg.flags & ~CREATION
     return ("ghost", found.ident), lambda: found.make(names.get(file.reg))
 
@@ -175,7 +173,7 @@ def open_named(tree: NewTree, file: pb.file_entry, flags: int, step: Emitter) ->
     """Opens the file with flags of the caller's choice, and close-on-exec."""
     if file.type != TYPE:
         raise ImageError(f"files.img: file id {file.id} has no name, but something refers to it by name")
-    flags = flags & ~(CREATION | UNNAMED) | O_CLOEXEC
+    flags = flags & ~(CREATION | (O_TMPFILE if flags & UNNAMED else 0)) | O_CLOEXEC
     number = tree.opener.given(file.id)
     if number is None:
         return step.call("openat", AT_FDCWD, step.text(names.get(file.reg)), flags, 0)
@@ -187,7 +185,7 @@ def open_named(tree: NewTree, file: pb.file_entry, flags: int, step: Emitter) ->
 def open(tree: NewTree, file: pb.file_entry, step: Emitter) -> Slot:
     """Opens it with its own flags, at its position."""
     entry = file.reg
-    number = tree.opener.given(file.id) if entry.unnamed else None
+    number = tree.opener.given(file.id) if entry.flags & UNNAMED else None
     if number is None:
         slot = open_named(tree, file, entry.flags, step)
     else:  # it is the description itself
