@@ -7,8 +7,8 @@ CRTOOLS_IMAGE_DIR the image directory, CRTOOLS_INIT_PID the root of the tree onc
 from __future__ import annotations
 
 import os
-import signal
 
+from engine.abi.signal import SIGPIPE
 from engine.errors import AmberError
 
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ def _call(script: str, environment: dict[str, str]) -> int:
     """
     argv = [script] if os.access(script, os.X_OK) else ["/bin/sh", "-c", script]
     try:
-        pid = os.posix_spawn(argv[0], argv, environment, setsigdef=[signal.SIGPIPE], setsigmask=[])
+        pid = os.posix_spawn(argv[0], argv, environment, setsigdef=[SIGPIPE], setsigmask=[])
     except OSError:
         return 127
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
