@@ -101,8 +101,7 @@ def _fingerprint(file: Descriptor, entry: pb.reg_file_entry) -> None:
 
 
 def _is_about_process(name: str) -> bool:
-    parts = name.split("/", 3)
-    return len(parts) > 3 and parts[2].isdigit()
+    return name.split("/", 3)[2].isdigit()
 
 
 def check(opener: Opener, file: pb.file_entry) -> Obstacle | None:

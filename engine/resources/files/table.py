@@ -8,6 +8,7 @@ thousand of those cost ten questions each. A description gets one id in files.im
 from __future__ import annotations
 
 import os
+import stat as st
 from typing import TYPE_CHECKING
 
 from engine.abi.fcntl import FD_CLOEXEC, O_CLOEXEC
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Registry", "no_owner"]
 
 LOCKED = "it holds file locks, which are not supported"
+KINDS = {st.S_IFSOCK: "sockets", st.S_IFIFO: "named pipes"}
 OWNED = "it signals a process when it is ready (F_SETOWN, F_SETSIG), which is not supported"
 
 
@@ -79,7 +81,7 @@ class Registry:
 
     def _collect_named(self, file: Descriptor) -> int:
         if not regular.claims(file):
-            file.refuse("this kind of file is not supported")
+            file.refuse(f"{_kind(file)} are not supported here")
         entry = regular.collect(file, self.new_id())
         self.files.append(entry)
         return entry.id
@@ -121,9 +123,20 @@ class Registry:
             new.refuse(OWNED, "take the owner back with fcntl(F_SETOWN, 0) before the dump")
         kind = next((k for k in self.kinds if k.claims(new)), None)
         if kind is None:
-            new.refuse("this kind of file is not supported", "close it before the dump")
+            new.refuse(f"{_kind(new)} are not supported", "close it before the dump")
             return None
         file: pb.file_entry = kind.collect(new, self.new_id())
         self.files.append(file)
         self.found.setdefault(kind.TYPE, []).append((new, file))
         return file
+
+
+def _kind(file: Descriptor) -> str:
+    """What the file is, for people."""
+    kind = st.S_IFMT(file.mode)
+    if kind in KINDS:
+        return KINDS[kind]
+    if kind in (st.S_IFCHR, st.S_IFBLK):
+        word = "character" if kind == st.S_IFCHR else "block"
+        return f"{word} devices {os.major(file.rdev)}:{os.minor(file.rdev)}"
+    return "files of this kind"

@@ -80,7 +80,8 @@ def _obstacle(file: Descriptor) -> tuple[str, str] | None:
 
 def _info_id(rdev: int) -> int:
     """One number for each terminal; the lowest bit is for masters."""
-    return (os.minor(rdev) + 256 * (os.major(rdev) - SLAVES[0]) if rdev != CURRENT else 0) << 1
+    major, minor = os.major(rdev), os.minor(rdev)
+    return 256 * (major - SLAVES[0]) + minor << 1 if major in SLAVES else 0
 
 
 def write(tree: FrozenTree, found: Sequence[Found]) -> None:
