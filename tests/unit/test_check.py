@@ -100,8 +100,7 @@ def test_a_tree_is_planned_and_left_as_it_is(monkeypatch: pytest.MonkeyPatch, ar
 
     monkeypatch.setitem(sys.modules, "engine.dump", _module(dump))
     assert cli.main(argv) == 0
-    assert (seen[0].pid, seen[0].leave_running) == (7, True)
-    assert isinstance(seen[0].images_dir, str) and not os.path.exists(seen[0].images_dir)
+    assert (seen[0].pid, seen[0].explain) == (7, True)
 
 
 def test_the_obstacles_of_a_tree(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
