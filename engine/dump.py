@@ -23,6 +23,7 @@ from engine.options import DumpOptions, DumpResult
 from engine.plan import rules
 from engine.plan.listing import listing
 from engine.plan.verify import verify
+from engine.quiet import NoCollection
 from engine.rehearsal import Nowhere
 from engine.resources import inventory
 from engine.resources.files.table import Registry
@@ -103,7 +104,7 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
     freezer = Freezer(options.pid, options.timeout, group)
     with timings.span("freezing_time"):
         freezer.freeze()
-    with freezer, timings.span("frozen_time"):
+    with freezer, timings.span("frozen_time"), NoCollection():
         frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
         hooks.reached("network-lock", options.pid)
         _collect(frozen)
@@ -175,8 +176,7 @@ def _look(task: FrozenTask) -> None:
         futexes.leave_critical_section(thread)
         if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):
             task.refuse(str(thread), "it is still on its way home from an engine that was killed", "try again")
-        with task.proc.task(thread.tid) as proc:
-            thread.status = proc.status()
+        thread.status = task.status if thread is task.leader else task.thread_status(thread.tid)
 
 
 def _ask(task: FrozenTask) -> list[Iterator[None]]:

@@ -1,7 +1,7 @@
 """A frozen tree, as resources see it during a dump: facts to read, questions to ask, messages to fill.
 
-A resource's `collect(task)` or `collect_thread(thread)` is a generator with one `yield`. Before it, cheap facts are read
-from outside and questions are put into the plan with `thread.ask`; at the `yield` the plan runs in the task; after
+A resource's `collect(task)` or `collect_thread(thread)` is a generator with one `yield`. Before it, cheap facts are
+read from outside and questions are put into the plan with `thread.ask`; at the `yield` the plan runs in the task; after
 it the answers are there and go into the image's messages. What cannot be saved is said with `refuse`, all of it,
 and nothing is written then.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineBug, Obstacle
 from engine.images import pb
+from engine.kernel.proc import parse_status
 from engine.plan.builder import Plan
 
 if TYPE_CHECKING:
@@ -102,6 +103,10 @@ class FrozenTask:
             raise EngineBug(f"pid {self.pid}: answers are read before the plan ran")
         return memoryview(self.injection.view)
 
+    def thread_status(self, tid: int) -> Status:
+        """/proc/PID/task/TID/status; the leader's is the process' own."""
+        return parse_status(self.proc.read(f"task/{tid}/status"))
+
     def refuse(self, what: str, reason: str, remedy: str = "") -> None:
         """An obstacle: `what` is the object within the process ("fd 9"), or empty for the process itself."""
         subject = f"pid {self.pid}" + (f" {what}" if what else "")
@@ -117,6 +122,7 @@ class FrozenTree:
         self.obstacles: list[Obstacle] = []
         self.registry: Registry
         self.segments: dict[int, Segment] = {}  # shared anonymous memory, by inode
+        self.known_mappings: dict[tuple[Mapping, frozenset[str]], pb.vma_entry] = {}  # relatives have many in common
         self.gadgets: dict[int, Gadgets] = {}  # by pid, found before the freeze
         self.pages: dict[int, PagesFile] = {}  # by pid, room reserved before the freeze
         self._pages_files = 0

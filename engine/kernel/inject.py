@@ -124,14 +124,13 @@ class Injection:
 
     def run(self, plan: Plan, actors: dict[int, Actor]) -> None:
         """Runs each actor in the thread (tid) it is for, all at once; returns when all have halted."""
-        verify(plan, rules.of_questions(actors.values()))
         self._guard()
         frames = {tid: plan.buffer(self.homes[tid].frame_size + 64) for tid in actors}
         for tid, actor in actors.items():
             actor.frame = frames[tid] + 0
         self._make_room(plan.layout())
         assert self.view is not None
-        self.view[: plan.size] = bytes(plan.encode(self.base))
+        self.view[: plan.size] = encoded(plan, actors.values(), self.base)
         for tid, ref in frames.items():
             offset = plan.offset(ref)
             _, frame = self.homes[tid].frame(self.base + offset, self.gadgets.sigreturn)
@@ -253,6 +252,21 @@ class Injection:
         if any(m.start <= below and below + need < m.end and m.prot & mman.PROT_WRITE for m in mappings):
             return below
         raise Refused([Obstacle(f"pid {self.leader.pid}", "its stack has no room for a safety frame")])
+
+
+_encoded: dict[tuple[object, ...], bytes] = {}
+
+
+def encoded(plan: Plan, actors: Iterable[Actor], base: int) -> bytes:
+    """The arena's bytes, verified. Tasks alike are asked alike: a plan equal to an earlier one is not verified and
+    encoded again."""
+    ops = tuple((op.code, op.nr, op.args, op.dst, op.policy, op.expect, op.allowed) for a in plan.actors for op in a.ops)
+    counts = tuple((len(a.ops), a.slots, a.on_error, a.frame) for a in plan.actors)
+    key = (base, plan.halt, counts, ops, tuple(map(bytes, plan.blocks)), tuple(plan.fixups))
+    if key not in _encoded:
+        verify(plan, rules.of_questions(actors))
+        _encoded[key] = bytes(plan.encode(base))
+    return _encoded[key]
 
 
 def resume(thread: Tracee, plan: Plan) -> None:

@@ -43,12 +43,17 @@ O_RDONLY, O_RDWR = 0, 2
 
 def collect(task: FrozenTask) -> None:
     """Every mapping as a vma_entry; what cannot be made again is refused."""
+    known, entries = task.tree.known_mappings, []
     for detailed in task.mappings:
         mapping, flags = detailed.mapping, detailed.flags
-        reason = next((text for flag, text in _REFUSED.items() if flag in flags), None)
-        if reason and not mapping.name.startswith(("[vvar", "[vdso")):
+        if not flags.isdisjoint(_REFUSED) and not mapping.name.startswith(("[vvar", "[vdso")):
+            reason = next(text for flag, text in _REFUSED.items() if flag in flags)
             task.refuse(_name(mapping), f"{reason} is not supported")
-        task.mm.vmas.append(_entry(task, mapping, flags))
+        entry = known.get((mapping, flags))
+        if entry is None:
+            entry = known[mapping, flags] = _entry(task, mapping, flags)
+        entries.append(entry)
+    task.mm.vmas.extend(entries)
 
 
 def _name(mapping: Mapping) -> str:
