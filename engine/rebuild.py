@@ -63,6 +63,7 @@ class NewTask:
         self.fill: list[Piece] = []  # pages to read from the image
         self.drop: list[Run] = []  # pages of the parent that are not its own
         self.pages_path = ""
+        self.vdso: Piece | None = None  # its code in the image
         self.ids, self.mm, self.fs = pb.task_kobj_ids_entry(), pb.mm_entry(), pb.fs_entry()
         self.descriptors: list[pb.fdinfo_entry] = []
         self.threads = [NewThread(self, tid, self._core(tid)) for tid in self._tids()]

@@ -18,6 +18,7 @@ from engine.plan import rules
 from engine.plan.listing import listing
 from engine.plan.place import find_hole
 from engine.plan.verify import verify
+from engine.quiet import NoCollection
 from engine.rebuild import NewTask, NewTree
 from engine.resources import inventory, stages
 from engine.resources.files.opener import Opener
@@ -35,7 +36,7 @@ def restore(options: RestoreOptions) -> RestoreResult:
     Raises ImageError, Refused or another AmberError; then no task of it exists.
     """
     timings = Timings()
-    with timings.span("restore_time"):
+    with timings.span("restore_time"), NoCollection():
         new = NewTree(options, ImageDir.open(options.images_dir), timings)
         inventory.check(new.inventory)
         _plan(new)

@@ -1,7 +1,7 @@
 """Pages files: raw memory, one page after the other.
 
-Room is reserved before the tree is frozen: the file gets its blocks and our mapping of it its page tables, so that during
-the freeze there is nothing left to do but to copy, from the tasks' memory straight into the file's pages.
+Room is reserved before the tree is frozen: the file gets its blocks and our mapping of it its page tables, so that
+during the freeze there is nothing left to do but to copy, from the tasks' memory straight into the file's pages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Freezer control groups: all tasks of a group stand still at once, before ptrace stops them one by one.
 
-Version 1 has `freezer.state` (THAWED, FREEZING, FROZEN), version 2 `cgroup.freeze` (0, 1) and a line in `cgroup.events`.
+Version 1 has `freezer.state` (THAWED, FREEZING, FROZEN), version 2 `cgroup.freeze` (0, 1) and `cgroup.events`.
 A task that is asked for a ptrace stop while its group is frozen may take it only when the group is thawed
 (version 1), but then at once, before any instruction of its own.
 """

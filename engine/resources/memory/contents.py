@@ -1,9 +1,9 @@
 """Contents of private mappings: which pages to save, moving them out, moving them in.
 
-Pages never become Python bytes. Out: PAGEMAP_SCAN (Linux 6.7) finds the pages that are the task's own (present or swapped,
-neither the zero page nor a page of a mapped file), and they are copied from the task straight into a shared mapping of
-the image file, whose room was reserved before the freeze, by both cores. In: the plan's own preadv into the new mapping,
-by the task and a helper thread.
+Pages never become Python bytes. Out: PAGEMAP_SCAN (Linux 6.7) finds the pages that are the task's own (present or
+swapped, neither the zero page nor a page of a mapped file), and they are copied from the task straight into a shared
+mapping of the image file, whose room was reserved before the freeze, by both cores. In: the plan's own preadv into the
+new mapping, by the task and a helper thread.
 """
 
 from __future__ import annotations
@@ -178,6 +178,8 @@ def _clip(task: NewTask, found: list[Piece]) -> list[Piece]:
             if vma is None or address < vma.start:
                 raise ImageError(f"pagemap-{task.pid}.img: page {address:#x} belongs to no private mapping")
             part = min(length, vma.end - address)
+            if vma.status & VDSO and address == vma.start:
+                task.vdso = Piece(address, part, offset)
             if not vma.status & (VDSO | VVAR | VSYSCALL):
                 clipped.append(Piece(address, part, offset))
             address, length, offset = address + part, length - part, offset + part
