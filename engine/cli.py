@@ -77,6 +77,7 @@ def _run(settings: Settings) -> int:
 def _dump(settings: Settings, place: Workplace) -> int:
     _no_more_words(settings)
     options = dump_options(settings)._replace(**place.options())
+    place.progress.show(f"dumping the tree of pid {options.pid}")
     from engine.dump import dump
 
     result = dump(options)
@@ -90,6 +91,7 @@ def _restore(settings: Settings, place: Workplace) -> int:
         _no_more_words(settings)
     if settings.values["tree"] is not None:
         place.log.warning("--tree is obsolete for restore: the images know the pid")
+    place.progress.show("restoring")
     from engine.restore import restore
 
     result = restore(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 import types
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import cli
+from engine import cli, workplace
 from engine.commandline import usage
 from engine.errors import ImageError, Obstacle, Refused
 from engine.options import DumpOptions, DumpResult, RestoreResult
@@ -134,6 +135,20 @@ def test_statistics_are_shown_if_asked_for(tmp_path: Path, engine: Engine, capsy
     assert cli.main(["dump", "-t", "7", "-D", str(tmp_path), "--display-stats"]) == 0
     out = capsys.readouterr().out
     assert "frozen_time" in out and "42 us" in out
+
+
+def test_progress_is_shown_on_a_terminal_and_goes_away(
+    tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pty.openpty()
+    monkeypatch.setattr(workplace, "_STDERR", theirs)
+    engine(DUMPED)
+    assert cli.main(["dump", "-t", "7", "-D", str(tmp_path)]) == 0
+    expected = b"\r\x1b[Kdumping the tree of pid 7\r\x1b[K"
+    seen = b""
+    while len(seen) < len(expected):  # a terminal hands over what it has got so far
+        seen += os.read(ours, 4096)
+    assert seen == expected
 
 
 def test_errors_are_in_the_log_and_on_standard_error(
