@@ -46,4 +46,7 @@ def births(members: Sequence[Member]) -> tuple[dict[int, int | None], dict[int, 
         birth = born[pid]
         if birth is not None and member.parent in wanted:
             wanted[member.parent].add(birth)
+    root = members[0].pid
+    if born[root] not in (None, OUTSIDE):
+        wrong[root] = f"processes that do not descend from pid {born[root]} are in the session {born[root]}"
     return born, wrong

@@ -1,0 +1,71 @@
+"""Births, groups and sessions in the plan."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.abi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
+from engine.errors import Refused
+from engine.plan.ops import SPAWN
+from engine.resources.task.tree import prepare, restore
+from tests.unit.resources.task.trees import STAGING, Born, data, lines, shape, tree
+
+
+def test_a_chain_of_births() -> None:
+    plan = shape(Born(5), Born(6, 5), Born(7, 6))
+    assert [line for line in plan["pid 5"] if "spawn" in line] == ["spawn 6"]
+    assert [line for line in plan["pid 6"] if "spawn" in line] == ["spawn 7"]
+
+
+def test_the_first_task_forgets_the_skeleton() -> None:
+    plan = shape(Born(5))["pid 5"]
+    assert f"close_range 0 {STAGING - 1} 0" in plan
+    assert sum("rt_sigaction" in line for line in plan) == 63
+
+
+def test_a_session_begins_between_two_groups_of_children() -> None:
+    plan = shape(Born(5), Born(6, 5, 6, 6), Born(7, 6, 5, 5), Born(8, 6, 6, 6))["pid 6"]
+    order = [plan.index(word) for word in ("spawn 7", "setsid", "spawn 8")]
+    assert order == sorted(order)
+
+
+def test_who_joins_a_group_waits_for_its_leader() -> None:
+    plan = shape(Born(5), Born(6, 5, 7), Born(7, 5, 7))
+    assert plan["pid 7"][:2] == ["setpgid 0 0", "post"]
+    assert plan["pid 6"][:2] == ["wait", "setpgid 0 7"]
+
+
+def test_a_leader_of_a_session_makes_no_group() -> None:
+    assert not any("setpgid" in line for line in shape(Born(5))["pid 5"])
+
+
+def test_a_group_from_outside_is_left_alone() -> None:
+    plan = shape(Born(5, 0, 50, 50), Born(6, 5, 50, 50), shell_job=True)
+    assert not any("setpgid" in line or "setsid" in line for lines in plan.values() for line in lines)
+
+
+def test_threads_share_everything() -> None:
+    new = tree(Born(5, threads=(6, 7)))
+    prepare(new)
+    restore(new)
+    assert [line for line in lines(new)["pid 5"] if "spawn" in line] == ["spawn 6", "spawn 7"]
+    for op in new.root.leader.actor.ops:
+        if op.code == SPAWN:
+            flags = int.from_bytes(data(new.plan, op, 0, 8), "little")
+            assert flags & (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND) == CLONE_THREAD | CLONE_VM | CLONE_SIGHAND
+
+
+def test_a_session_led_from_outside_needs_shell_job() -> None:
+    with pytest.raises(Refused, match=r"session 50 is led by nobody in the tree .*--shell-job"):
+        shape(Born(5, 0, 50, 50))
+
+
+def test_an_impossible_session_is_refused() -> None:
+    with pytest.raises(Refused, match="pid 5: processes that do not descend from pid 6"):
+        shape(Born(5), Born(6, 5, 6, 6), Born(7, 5, 6, 6))
+
+
+def test_all_obstacles_are_told_at_once() -> None:
+    with pytest.raises(Refused) as caught:
+        shape(Born(5, 0, 50, 50), Born(6, 5, 6, 6), Born(7, 5, 6, 6))
+    assert len(caught.value.obstacles) == 2
