@@ -26,13 +26,13 @@ def restore(task: NewTask, step: Emitter) -> None:
     areas = [v for v in task.mm.vmas if v.status & (VDSO | VVAR)]
     if not areas:
         return
-    _check(task, sum(v.end - v.start for v in areas if v.status & VDSO), min(v.start for v in areas))
+    _check(task, sum(v.end - v.start for v in areas if v.status & VDSO))
     if areas[0].start not in task.kept:
         step.why = f"{task.leader}, vdso"
         step.call("arch_prctl", ARCH_MAP_VDSO_64, areas[0].start)
 
 
-def _check(task: NewTask, code_size: int, start: int) -> None:
+def _check(task: NewTask, code_size: int) -> None:
     """Same sizes, same code; images of other engines may lack the code, then the sizes must do."""
     data, code = _own()
     data_size = sum(v.end - v.start for v in task.mm.vmas if v.status & VVAR)
