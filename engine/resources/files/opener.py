@@ -222,8 +222,8 @@ class Opener:
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         first = max(FIRST_STAGING, used[-1] + 1) if used else FIRST_STAGING
         if first + need > limit:
-            ends = zip([FIRST_STAGING - 1, *used], used, strict=False)
-            first = next((low + 1 for low, high in ends if low + 1 >= FIRST_STAGING and high - low > need), 0)
+            lows = [max(number, FIRST_STAGING - 1) for number in (0, *used)]
+            first = next((low + 1 for low, high in zip(lows, used, strict=False) if high - low > need), 0)
         if not first:
             reason = f"its numbers and {need} more do not fit below the limit of {limit} open files"
             raise Refused([Obstacle("the tree's descriptors", reason, "raise the hard limit with `ulimit -Hn`")])

@@ -1,0 +1,60 @@
+"""Who shares a description, and what is refused."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from engine.kernel import calls
+
+from .stand_ins import Tree, collect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_duplicates_share_a_description_and_two_openings_do_not(tmp_path: Path) -> None:
+    first, second = os.open(tmp_path, os.O_RDONLY), os.open(tmp_path, os.O_RDONLY)
+    third = os.dup(first)
+    try:
+        ids = [file.id for file in collect(Tree(), first, second, third)]
+    finally:
+        for fd in (first, second, third):
+            os.close(fd)
+    assert ids == [1, 2, 1]
+
+
+def test_questions_to_the_kernel_grow_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """128 descriptions that look the same from outside: each is found among the others in at most seven steps."""
+    asked, kcmp = [], calls.kcmp
+    monkeypatch.setattr(calls, "kcmp", lambda *args: asked.append(args) or kcmp(*args))  # type: ignore[func-returns-value]
+    opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(128)]
+    try:
+        files = collect(Tree(), *opened)
+    finally:
+        for fd in opened:
+            os.close(fd)
+    assert len({file.id for file in files}) == 128
+    assert len(asked) <= 128 * 7
+
+
+def test_what_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
+    tree, end = Tree(), socket.socket()
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    named, locked = os.open(fifo, os.O_RDWR), os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(locked, fcntl.LOCK_EX)
+    try:
+        collect(tree, end.fileno(), named, locked)
+    finally:
+        end.close()
+        os.close(named)
+        os.close(locked)
+    reasons = [obstacle.reason for obstacle in tree.obstacles]
+    assert reasons == ["sockets are not supported", "named pipes are not supported",
+                       "it holds file locks, which are not supported"]  # fmt: skip
+    assert tree.obstacles[1].subject == f"fd {named} ({fifo})"
