@@ -260,7 +260,9 @@ _encoded: dict[tuple[object, ...], bytes] = {}
 def encoded(plan: Plan, actors: Iterable[Actor], base: int) -> bytes:
     """The arena's bytes, verified. Tasks alike are asked alike: a plan equal to an earlier one is not verified and
     encoded again."""
-    ops = tuple((op.code, op.nr, op.args, op.dst, op.policy, op.expect, op.allowed) for a in plan.actors for op in a.ops)
+    ops = tuple(
+        (op.code, op.nr, op.args, op.dst, op.policy, op.expect, op.allowed) for a in plan.actors for op in a.ops
+    )
     counts = tuple((len(a.ops), a.slots, a.on_error, a.frame) for a in plan.actors)
     key = (base, plan.halt, counts, ops, tuple(map(bytes, plan.blocks)), tuple(plan.fixups))
     if key not in _encoded:
