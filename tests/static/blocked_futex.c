@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Tasks asleep on futexes: shared with another process, private with a far timeout, and on a mutex with inheritance.
- */
+/* Tasks asleep on futexes: shared with another process, private with a far timeout, and on a mutex with inheritance. */
 #include "zdtm.h"
 
 #include <errno.h>

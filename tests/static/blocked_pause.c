@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Tasks that wait for a signal: in pause(), in sigsuspend() with another mask, in sigwaitinfo().  Only it ends the
- * wait.
+ * Tasks that wait for a signal: in pause(), in sigsuspend() with
+ * another mask, in sigwaitinfo().  Only it ends the wait.
  */
 #include "zdtm.h"
 

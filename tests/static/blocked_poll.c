@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Tasks asleep in poll, ppoll, select and epoll_wait for a pipe and a far timeout: the pipe's first byte wakes them.
- */
+/* Tasks asleep in poll, ppoll, select and epoll_wait for a pipe and a far timeout: the pipe's first byte wakes them. */
 #include "zdtm.h"
 
 #include <errno.h>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Tasks asleep in read() of a pipe, readv() of a pipe and read() of an eventfd: they sleep on, and never see EINTR.
- */
+/* Tasks asleep in read() of a pipe, readv() of a pipe and read() of an eventfd: they sleep on, and never see EINTR. */
 #include "zdtm.h"
 
 #include <stdio.h>

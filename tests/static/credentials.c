@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Real, effective, saved and file system ids, all different, of several processes, privileged and not; and they act.
- */
+/* Real, effective, saved and file system ids, all different, of several processes, privileged and not; and they act. */
 #include "zdtm.h"
 
 #include <fcntl.h>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Duplicates share position and status flags, but not close-on-exec; a second open of the same file shares nothing.
- */
+/* Duplicates share position and status flags, but not close-on-exec; a second open of the same file shares nothing. */
 #include "zdtm.h"
 
 #include <fcntl.h>

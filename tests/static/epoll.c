@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An epoll set over pipes and eventfds: which are in it, with which events and data; edges and one-shots stay armed
- * or not.
+ * An epoll set over pipes and eventfds: which are in it, with which
+ * events and data; edges and one-shots stay armed or not.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Eventfds keep their counter and their flags; one is shared.  -DEXTREME: huge counters, and semaphores stay
- * semaphores.
+ * Eventfds keep their counter and their flags; one is shared.
+ * -DEXTREME: huge counters, and semaphores stay semaphores.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Files with odd names: spaces, newlines, backslashes, bytes that are no text, " (deleted)", and the longest
- * allowed.
+ * Files with odd names: spaces, newlines, backslashes, bytes that
+ * are no text, " (deleted)", and the longest allowed.
  */
 #include "zdtm.h"
 

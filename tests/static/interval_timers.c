@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Interval timers, far from expiry: value and interval of all three; a child without any. The real one still works.
- */
+/* Interval timers, far from expiry: value and interval of all three; a child without any. The real one still works. */
 #include "zdtm.h"
 
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Private anonymous memory of odd sizes and patterns: every page, every second one, only the last, none; read only
- * too.
+ * Private anonymous memory of odd sizes and patterns: every page,
+ * every second one, only the last, none; read only too.
  */
 #include "zdtm.h"
 

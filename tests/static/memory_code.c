@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Code made at run time, in memory that is executable and in memory that is writable too; and the program's own,
- * patched.
+ * Code made at run time, in memory that is executable and in memory
+ * that is writable too; and the program's own, patched.
  */
 #include "zdtm.h"
 

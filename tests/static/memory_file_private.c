@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Private mappings of a file: changed pages keep their changes, the others the file's contents; the file stays as it
- * is.
+ * Private mappings of a file: changed pages keep their changes, the
+ * others the file's contents; the file stays as it is.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * A MAP_GROWSDOWN region and the main stack, both grown already: contents stay, and they go on growing when touched.
- */
+/* A MAP_GROWSDOWN region and the main stack, both grown already: contents stay, and they go on growing when touched. */
 #include "zdtm.h"
 
 #include <alloca.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Locked memory: a region of its own, a locked part of another, a locked file mapping; all resident, the rest not
- * locked.
+ * Locked memory: a region of its own, a locked part of another, a
+ * locked file mapping; all resident, the rest not locked.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Three thousand mappings of one page each, with contents, neighbours with different protection, every tenth
- * unmapped.
+ * Three thousand mappings of one page each, with contents, neighbours
+ * with different protection, every tenth unmapped.
  */
 #include "zdtm.h"
 

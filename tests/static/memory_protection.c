@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Pages with contents under every protection, none included, alternating: contents and protection stay, faults too.
- */
+/* Pages with contents under every protection, none included, alternating: contents and protection stay, faults too. */
 #include "zdtm.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * O_PATH descriptors: of a file, of one without permissions, of a symbolic link itself, of a dangling one, of a
- * device.
+ * O_PATH descriptors: of a file, of one without permissions, of a
+ * symbolic link itself, of a dangling one, of a device.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Two hundred pipes of four processes: each end in a random part of them, with a random amount of data in every
- * pipe.
+ * Two hundred pipes of four processes: each end in a random part of
+ * them, with a random amount of data in every pipe.
  */
 #include "zdtm.h"
 

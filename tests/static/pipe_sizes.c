@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 enum { FULL = -1, PIECE = 777, PAGE = 4096 };   /* full means whole pages; the rest is written in odd pieces */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A group whose leader is a sibling, a group that its leader left, and signals sent to a group reach just its
- * members.
+ * A group whose leader is a sibling, a group that its leader left,
+ * and signals sent to a group reach just its members.
  */
 #include "zdtm.h"
 

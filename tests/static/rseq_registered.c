@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The restartable-sequences area that the C library registers for each thread is registered still, and kept up to
- * date.
+ * The restartable-sequences area that the C library registers for
+ * each thread is registered still, and kept up to date.
  */
 #include "zdtm.h"
 

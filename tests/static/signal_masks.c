@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Every one of sixteen threads has its own signal mask and its own pending signals, delivered when it unblocks them.
- */
+/* Every one of sixteen threads has its own signal mask and its own pending signals, delivered when it unblocks them. */
 #include "zdtm.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

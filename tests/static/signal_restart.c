@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A read() interrupted by a handler with SA_RESTART goes on, by one without it fails with EINTR; in process and
- * thread.
+ * A read() interrupted by a handler with SA_RESTART goes on, by one
+ * without it fails with EINTR; in process and thread.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A stopped process of five threads, in a sleep, a read and in computing, with a signal that waits for the end of
- * it.
+ * A stopped process of five threads, in a sleep, a read and in
+ * computing, with a signal that waits for the end of it.
  */
 #include "zdtm.h"
 

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Sixty-four threads keep their ids, their stacks, their thread-local variables and their places in /proc/self/task.
- */
+/* Sixty-four threads keep their ids, their stacks, their thread-local variables and their places in /proc/self/task. */
 #include "zdtm.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { THREADS = 64 };

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * A chain of thirty processes, each the child of the one before: every link knows its pid, its parent and its child.
- */
+/* A chain of thirty processes, each the child of the one before: every link knows its pid, its parent and its child. */
 #include "zdtm.h"
 
 #include <errno.h>

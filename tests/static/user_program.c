@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A program of an ordinary user: its ids, groups and empty capabilities, memory, files that only it may read,
- * children.
+ * A program of an ordinary user: its ids, groups and empty
+ * capabilities, memory, files that only it may read, children.
  */
 #include "zdtm.h"
 

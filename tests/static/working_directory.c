@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Working directory, root directory and umask of several processes, in a deep directory, in a chroot, outside its
- * own.
+ * Working directory, root directory and umask of several processes,
+ * in a deep directory, in a chroot, outside its own.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Dead children that nobody has waited for yet: how they ended, their name, group and session, and who their parent
- * is.
+ * Dead children that nobody has waited for yet: how they ended, their
+ * name, group and session, and who their parent is.
  */
 #include "zdtm.h"
 

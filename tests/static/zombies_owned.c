@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * A zombie of a child of a child, under a parent that ignores nothing: SIGCHLD was delivered once and is not again.
- */
+/* A zombie of a child of a child, under a parent that ignores nothing: SIGCHLD was delivered once and is not again. */
 #include "zdtm.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Children and grandchildren that are born, work a little and die, all the time; every one with its right exit
- * status.
+ * Children and grandchildren that are born, work a little and die,
+ * all the time; every one with its right exit status.
  */
 #include "zdtm.h"
 

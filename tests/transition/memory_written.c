@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Memory rewritten all the time, page by page: each page holds one generation as a whole, and the newest it was
- * given.
+ * Memory rewritten all the time, page by page: each page holds one
+ * generation as a whole, and the newest it was given.
  */
 #include "zdtm.h"
 

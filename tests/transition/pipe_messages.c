@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Two processes exchange numbered messages of odd sizes through two pipes, all the time; none is lost, torn or
- * doubled.
+ * Two processes exchange numbered messages of odd sizes through two
+ * pipes, all the time; none is lost, torn or doubled.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Parent and child send each other numbered signals, all the time: one handles them, one waits for them; none is
- * lost.
+ * Parent and child send each other numbered signals, all the time:
+ * one handles them, one waits for them; none is lost.
  */
 #include "zdtm.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An interval timer ticks every two milliseconds while the program computes; it goes on ticking, and none comes too
- * early.
+ * An interval timer ticks every two milliseconds while the program
+ * computes; it goes on ticking, and none comes too early.
  */
 #include "zdtm.h"
 
