@@ -14,7 +14,7 @@ from fcntl import ioctl
 from typing import TYPE_CHECKING
 
 from engine.abi.fcntl import AT_FDCWD, O_CLOEXEC, O_NOCTTY
-from engine.abi.ioctls import TCSETS, TIOCGEXCL, TIOCGWINSZ, TIOCSPGRP, WINSIZE
+from engine.abi.ioctls import TCSETS, TIOCGEXCL, TIOCGLCKTRMIOS, TIOCGWINSZ, TIOCSPGRP, WINSIZE
 from engine.errors import ImageError, KernelError, Obstacle
 from engine.images import pb
 from engine.resources import stages
@@ -41,6 +41,9 @@ CURRENT = os.makedev(5, 0)  # /dev/tty
 PTY, CTTY = 1, 4  # TtyType
 TCGETS2 = 0x802C542A
 TERMIOS2 = struct.Struct("<4IB19s2I")  # struct termios2 (asm/termbits.h)
+CONTROL, CONTROL_WORDS = struct.Struct("<5I"), 19
+"""CRIU copies the 19 control characters as bytes over 19 words: they fill the first five, what is behind is noise."""
+
 JOB = "use --shell-job if it is the terminal of the shell that the tree was started from"
 
 
@@ -107,6 +110,8 @@ def _info(file: Descriptor, ident: int) -> pb.tty_info_entry:
     try:
         info.exclusive = bool(struct.unpack("i", ioctl(fd, TIOCGEXCL, bytes(4)))[0])
         info.termios.CopyFrom(_settings(ioctl(fd, TCGETS2, bytes(TERMIOS2.size))))
+        locked = ioctl(fd, TIOCGLCKTRMIOS, bytes(TERMIOS2.size))  # CRIU demands it; there are no speeds in it
+        info.termios_locked.CopyFrom(_settings(locked))
         row, col, x, y = struct.unpack("<4H", ioctl(fd, TIOCGWINSZ, bytes(WINSIZE.size)))
         info.winsize.CopyFrom(pb.winsize_entry(ws_row=row, ws_col=col, ws_xpixel=x, ws_ypixel=y))
     except OSError as error:
@@ -121,7 +126,7 @@ def _settings(raw: bytes) -> pb.termios_entry:
     iflag, oflag, cflag, lflag, line, cc, ispeed, ospeed = TERMIOS2.unpack(raw)
     return pb.termios_entry(
         c_iflag=iflag, c_oflag=oflag, c_cflag=cflag, c_lflag=lflag, c_line=line, c_ispeed=ispeed, c_ospeed=ospeed,
-        c_cc=list(cc),
+        c_cc=[*CONTROL.unpack(cc + b"\0"), *bytes(CONTROL_WORDS - 5)],
     )  # fmt: skip
 
 
@@ -152,8 +157,10 @@ def open(tree: NewTree, file: pb.file_entry, step: Emitter) -> Slot:
     slot = step.call("openat", AT_FDCWD, path, flags, 0)
     if info.HasField("termios"):
         saved = info.termios
+        if len(saved.c_cc) < 5:
+            raise ImageError(f"tty-info.img: the control characters of terminal {info.id} are missing")
         words = (saved.c_iflag, saved.c_oflag, saved.c_cflag, saved.c_lflag, saved.c_line & 0xFF)
-        step.call("ioctl", slot, TCSETS, step.pack("4IB19s", *words, bytes(c & 0xFF for c in saved.c_cc)))
+        step.call("ioctl", slot, TCSETS, step.pack("4IB19s", *words, CONTROL.pack(*saved.c_cc[:5])[:19]))
     return slot
 
 

@@ -48,6 +48,9 @@ def test_settings_and_place_are_saved(slave: int) -> None:
     (info,) = tree.images.files["TTY_INFO", None]
     assert (info.id, info.type, info.pgrp) == (file.tty.tty_info_id, terminal.PTY, os.getpid())
     assert not info.termios.c_lflag & termios.ECHO
+    assert len(info.termios.c_cc) == 19
+    assert info.termios.c_cc[0] & 0xFF == termios.tcgetattr(slave)[6][termios.VINTR][0]
+    assert info.termios.c_cc[1] & 0xFF == termios.tcgetattr(slave)[6][termios.VEOF][0]
     assert (info.winsize.ws_row, info.winsize.ws_col) == (50, 132)
     path = next(f for f in tree.registry.files if f.id == file.tty.regf_id)
     assert path.reg.name == os.ttyname(slave)
