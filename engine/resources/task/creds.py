@@ -13,6 +13,7 @@ ones take away:
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import TYPE_CHECKING
 
@@ -98,11 +99,21 @@ def _names(mask: int) -> str:
 
 def restore_thread(thread: NewThread) -> None:
     """See above."""
+    if changes(thread):
+        with thread.step(stages.CREDS, "credentials") as step:
+            _descend(step, thread.core.thread_core.creds)
+
+
+def changes(thread: NewThread) -> bool:
+    """Whether it has other credentials than it is born with."""
     core = thread.core.thread_core
-    if not core.HasField("creds"):
-        return
-    with thread.step(stages.CREDS, "credentials") as step:
-        _descend(step, core.creds)
+    return core.HasField("creds") and core.creds != _inherited()
+
+
+@functools.cache
+def _inherited() -> pb.creds_entry | None:
+    securebits = own.securebits()
+    return None if securebits is None else entry(own.status(), securebits)
 
 
 def _descend(step: Step, creds: pb.creds_entry) -> None:

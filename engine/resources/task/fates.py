@@ -57,9 +57,10 @@ def restore(tree: NewTree, grouped: Milestone) -> None:
     for task in tree.alive:
         _bury(task, buried)
         _witness(task, stops)
-        for thread in task.threads:  # one that had halted would hold up the stop of all
-            with thread.step(stages.READY, "", [stops[task.pid]] if task.pid in stops else []) as step:
-                step.reaches.append(tree.everyone)
+        with task.step(stages.READY, "the meeting") as step:
+            step.reaches.append(tree.everyone)
+        for thread in task.threads[1:] if task.pid in stops else ():  # who has halted would hold up the stop
+            thread.step(stages.READY, "the stop of all", [stops[task.pid]])
 
 
 def _die(task: NewTask) -> None:

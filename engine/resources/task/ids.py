@@ -20,6 +20,7 @@ _KINDS = {
     "vm_id": (KCMP_VM, "memory"), "files_id": (KCMP_FILES, "descriptor table"),
     "fs_id": (KCMP_FS, "working directory and umask"), "sighand_id": (KCMP_SIGHAND, "signal handlers"),
 }  # fmt: skip
+OWN = 1  # the engine itself has this number of each, in the inventory
 _ORDER = {0: 0, 1: -1, 2: 1, 3: 1}
 
 
@@ -31,7 +32,7 @@ def collect_tree(tree: FrozenTree) -> None:
             return _ORDER[calls.kcmp(a.pid, b.pid, kind)]
 
         ordered = sorted(tree.alive, key=functools.cmp_to_key(compare))
-        for number, task in enumerate(ordered, 1):
+        for number, task in enumerate(ordered, OWN + 1):
             setattr(task.ids, field, number)
         for a, b in itertools.pairwise(ordered):
             if compare(a, b) == 0:

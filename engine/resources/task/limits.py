@@ -32,21 +32,28 @@ def collect(task: FrozenTask) -> None:
 
 
 def restore(task: NewTask) -> None:
-    """When nothing is left to do that they could forbid."""
+    """When nothing is left to do that they could forbid. Those that are not the engine's own."""
     entries = task.core.tc.rlimits.rlimits
     if len(entries) > RLIM_NLIMITS:
         raise ImageError(f"core-{task.pid}.img: it has {len(entries)} resource limits; there are {RLIM_NLIMITS}")
     with task.step(stages.LIMITS, "limits") as step:
         for number, entry in enumerate(entries):
-            step.why = f"{task.leader}, RLIMIT_{NAMES[number]}"
-            soft, hard = attainable(task, number, entry)
-            limit = RLIMIT64.pack(rlim_cur=soft, rlim_max=hard)
-            step.call("prlimit64", 0, number, step.data(limit), 0)
+            limit = attainable(task, number, entry)
+            if limit != _own(number):
+                step.why = f"{task.leader}, RLIMIT_{NAMES[number]}"
+                place = step.data(RLIMIT64.pack(rlim_cur=limit[0], rlim_max=limit[1]))
+                step.call("prlimit64", 0, number, place, 0)
+
+
+def _own(number: int) -> tuple[int, int]:
+    """What every task begins with. Python knows infinity as -1."""
+    soft, hard = resource.getrlimit(number)
+    return soft % (RLIM_INFINITY + 1), hard % (RLIM_INFINITY + 1)
 
 
 def attainable(task: NewTask, number: int, entry: pb.rlimit_entry) -> tuple[int, int]:
     """(soft, hard) as the image has them, or what we can give of it."""
-    ours = resource.getrlimit(number)[1] % (RLIM_INFINITY + 1)  # Python knows infinity as -1
+    _, ours = _own(number)
     if entry.max <= ours or own.has(CAP_SYS_RESOURCE):
         return entry.cur, entry.max
     text = f"{task.leader}, RLIMIT_{NAMES[number]}: the hard limit {entry.max} is out of reach, it becomes {ours}"

@@ -18,6 +18,7 @@ from engine.abi.prctl import (
     PR_SET_THP_DISABLE,
 )  # fmt: skip
 from engine.resources import stages
+from engine.resources.task import creds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +53,8 @@ def _number(raw: bytes) -> int:
 def restore(task: NewTask) -> None:
     """When all threads have their credentials: each of those changes resets what they share."""
     ready = task.tree.graph.milestone(f"credentials of pid {task.pid}")
-    for thread in task.threads:
-        with thread.step(stages.CREDS, "") as step:
+    for thread in filter(creds.changes, task.threads):
+        with thread.step(stages.CREDS, "credentials") as step:
             step.reaches.append(ready)
     with task.step(stages.MARKS, "marks of the process", [ready]) as step:
         step.call("prctl", PR_SET_DUMPABLE, _dumpable(task), 0, 0, 0)
@@ -70,6 +71,7 @@ def _dumpable(task: NewTask) -> int:
 
 
 def restore_thread(thread: NewThread) -> None:
-    """Always: skeletons have one that kills them."""
-    with thread.step(stages.MARKS, "signal at the parent's death") as step:
-        step.call("prctl", PR_SET_PDEATHSIG, thread.core.thread_core.pdeath_sig, 0, 0, 0)
+    """Nobody is born with one."""
+    if number := thread.core.thread_core.pdeath_sig:
+        with thread.step(stages.MARKS, "signal at the parent's death") as step:
+            step.call("prctl", PR_SET_PDEATHSIG, number, 0, 0, 0)

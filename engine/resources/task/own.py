@@ -1,4 +1,7 @@
-"""What the engine itself has, and so can give: privileges, and settings that tasks inherit from it."""
+"""What the engine itself has: privileges that it can give, and settings that the tasks it starts begin with.
+
+What a task has from the beginning need not be set: most tasks of most trees are spared most calls.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
+from engine.abi.prctl import PR_GET_SECUREBITS
+from engine.abi.resource import PRIO_PROCESS
+from engine.kernel import calls
 from engine.kernel.proc import ProcDir
 
 if TYPE_CHECKING:
@@ -29,3 +35,26 @@ def oom_score_adj() -> int:
     """What every task that we start begins with."""
     with ProcDir(os.getpid()) as proc:
         return proc.number("oom_score_adj")
+
+
+@functools.cache
+def personality() -> int:
+    """The execution domain."""
+    with ProcDir(os.getpid()) as proc:
+        return proc.personality()
+
+
+@functools.cache
+def scheduling() -> tuple[int, int, int]:
+    """Policy, real-time priority, nice value."""
+    return os.sched_getscheduler(0), os.sched_getparam(0).sched_priority, os.getpriority(PRIO_PROCESS, 0)
+
+
+@functools.cache
+def securebits() -> int | None:
+    """The securebits, if our credentials outlive the execve of a skeleton: user 0 with full sets (capabilities(7),
+    "Transformation of capabilities during execve()"); else None."""
+    ours, bits = status(), calls.syscall("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0)
+    full = ours.cap_permitted == ours.cap_effective == ours.cap_bounding
+    plain = not bits and not any(ours.uids) and not ours.cap_inheritable and not ours.cap_ambient
+    return bits if full and plain else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.resources import stages
+from engine.resources.task import own
 
 if TYPE_CHECKING:
     from engine.rebuild import NewThread
@@ -15,5 +16,7 @@ if TYPE_CHECKING:
 
 def restore_thread(thread: NewThread) -> None:
     """Each thread has its own, nearly always the leader's. After the mappings: READ_IMPLIES_EXEC changes new ones."""
-    with thread.step(stages.PERSONAL, "personality") as step:
-        step.call("personality", thread.task.core.tc.personality)
+    wanted = thread.task.core.tc.personality
+    if wanted != own.personality():
+        with thread.step(stages.PERSONAL, "personality") as step:
+            step.call("personality", wanted)

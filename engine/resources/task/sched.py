@@ -19,12 +19,14 @@ from engine.abi.sched import (
     SCHED_RR,
 )  # fmt: skip
 from engine.resources import stages
+from engine.resources.task import own
 
 if TYPE_CHECKING:
     from engine.frozen import FrozenThread
     from engine.rebuild import NewThread
 
 REAL_TIME = (SCHED_FIFO, SCHED_RR)
+DEFAULT = (SCHED_NORMAL, 0, 0)
 KNOWN = (SCHED_NORMAL, SCHED_BATCH, SCHED_IDLE, *REAL_TIME)
 
 
@@ -41,9 +43,10 @@ def collect_thread(thread: FrozenThread) -> None:
 
 
 def restore_thread(thread: NewThread) -> None:
-    """Always: a task inherits from the engine what it had no part in. After it has children, which it would not
-    pass its policy to."""
+    """After it has children, which it might not pass its policy to."""
     core = thread.core.thread_core
+    if (core.sched_policy, core.sched_prio, core.sched_nice) == own.scheduling() == DEFAULT:
+        return
     with thread.step(stages.PERSONAL, "scheduling") as step:
         remedy = "a higher priority than the engine's own needs CAP_SYS_NICE"
         priority = step.data(struct.pack("<i", core.sched_prio))

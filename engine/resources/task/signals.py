@@ -7,6 +7,7 @@ thread it waits for, because nobody else may claim that a signal comes from the 
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from engine.abi.signal import (
@@ -26,6 +27,7 @@ from engine.abi.signal import (
     SIGRTMIN,
     SIGSET_SIZE,
     SIGSTOP,
+    SS_DISABLE,
     SS_ONSTACK,
 )
 from engine.errors import ImageError, Obstacle, Refused
@@ -52,8 +54,7 @@ def collect(task: FrozenTask) -> Iterator[None]:
     for i, number in enumerate(CATCHABLE):
         ask.call("rt_sigaction", number, 0, table + i * SIGACTION.size, SIGSET_SIZE)
     yield
-    raw = task.leader.read(table, len(CATCHABLE) * SIGACTION.size)
-    tc.sigactions.extend(_action(SIGACTION.unpack(raw, i * SIGACTION.size)) for i in range(len(CATCHABLE)))
+    tc.MergeFromString(_actions(task.leader.read(table, len(CATCHABLE) * SIGACTION.size)))
     waiting = task.leader.tracee.pending_signals(shared=True)
     early = task.status.shared_pending
     tc.signals_s.signals.extend(_entries([info for info in waiting if not _has_just_rung(task, info)], early))
@@ -70,6 +71,14 @@ def collect_thread(thread: FrozenThread) -> Iterator[None]:
     flags = got["ss_flags"] & 0xFFFFFFFF & ~SS_ONSTACK
     core.sas.CopyFrom(pb.thread_sas_entry(ss_sp=got["ss_sp"], ss_size=got["ss_size"], ss_flags=flags))
     core.signals_p.signals.extend(_entries(thread.tracee.pending_signals(shared=False), thread.status.pending))
+
+
+@functools.cache
+def _actions(table: bytes) -> bytes:
+    """The part of a serialised task_core_entry that they are; processes of one program have the same."""
+    part = pb.task_core_entry()
+    part.sigactions.extend(_action(SIGACTION.unpack(table, i * SIGACTION.size)) for i in range(len(CATCHABLE)))
+    return part.SerializePartialToString()
 
 
 def _action(got: dict[str, int]) -> pb.sa_entry:
@@ -106,25 +115,25 @@ def restore(task: NewTask) -> None:
             if number == SIGCHLD or (entry.sigaction, entry.flags, entry.mask) != (SIG_DFL, 0, 0):
                 step.why = f"{task.leader}, action of signal {number}"
                 step.call("rt_sigaction", number, _packed(step, entry), 0, SIGSET_SIZE)
-    queue = queued(task.core.tc.signals_s, f"core-{task.pid}.img")
-    with task.step(stages.PENDING, "pending signals") as step:
-        for number, info in queue:
-            step.call("rt_sigqueueinfo", task.pid, number, step.data(info))
+    if queue := queued(task.core.tc.signals_s, f"core-{task.pid}.img"):
+        with task.step(stages.PENDING, "pending signals") as step:
+            for number, info in queue:
+                step.call("rt_sigqueueinfo", task.pid, number, step.data(info))
 
 
 def restore_thread(thread: NewThread) -> None:
     """The alternate stack, which new threads do not have, and the thread's own queue."""
     core = thread.core.thread_core
-    if core.HasField("sas"):
-        flags = core.sas.ss_flags & ~SS_ONSTACK
+    flags = core.sas.ss_flags & ~SS_ONSTACK
+    if core.HasField("sas") and not flags & SS_DISABLE:
         with thread.step(stages.PERSONAL, "alternate signal stack") as step:
             signed = flags - (1 << 32) if flags >> 31 else flags
             stack = SIGALTSTACK.pack(ss_sp=core.sas.ss_sp, ss_flags=signed, ss_size=core.sas.ss_size)
             step.call("sigaltstack", step.data(stack), 0)
-    queue = queued(core.signals_p, f"core-{thread.tid}.img")
-    with thread.step(stages.PENDING, "pending signals") as step:
-        for number, info in queue:
-            step.call("rt_tgsigqueueinfo", thread.task.pid, thread.tid, number, step.data(info))
+    if queue := queued(core.signals_p, f"core-{thread.tid}.img"):
+        with thread.step(stages.PENDING, "pending signals") as step:
+            for number, info in queue:
+                step.call("rt_tgsigqueueinfo", thread.task.pid, thread.tid, number, step.data(info))
 
 
 def _packed(step: Emitter, entry: pb.sa_entry) -> Ref:

@@ -85,6 +85,7 @@ def restore(tree: NewTree) -> None:
     """Births, sessions and groups of all tasks, and how some of them end."""
     grouped = tree.graph.milestone("the groups are made")
     groups = {task.pid: _lead(task, grouped) for task in tree.tasks if task.pgid == task.pid}
+    inherited = _inherited_groups(tree)
     for task in tree.tasks:
         if task.parent is None:
             _restore_root(task)
@@ -93,7 +94,7 @@ def restore(tree: NewTree) -> None:
         if task.sid == task.pid:
             with task.step(stages.SESSION, "session") as step:
                 step.call("setsid", expect=task.pid)
-        if task.pgid in groups and task.pgid != task.pid:
+        if task.pgid in groups and task.pgid not in (task.pid, inherited[task.pid]):
             _join_group(task, groups[task.pgid], grouped)
         _spawn_threads(task)
     fates.restore(tree, grouped)
@@ -117,6 +118,17 @@ def _spawn_threads(task: NewTask) -> None:
     for thread in [] if task.dead else task.threads[1:]:
         with task.step(stages.THREADS, f"birth of thread {thread.tid}") as step:
             step.spawn(thread.actor, THREAD_FLAGS, thread.tid)
+
+
+def _inherited_groups(tree: NewTree) -> dict[int, int]:
+    """The group that each task is born in: nobody joins one before all are born, but setsid makes one."""
+    groups = {tree.root.pid: 0}
+    for task in tree.tasks[1:]:
+        assert task.parent is not None
+        parent = task.parent
+        own = parent.sid == parent.pid and not task.outside
+        groups[task.pid] = parent.pid if own else groups[parent.pid]
+    return groups
 
 
 def _lead(task: NewTask, grouped: Milestone) -> Step:

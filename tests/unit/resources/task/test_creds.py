@@ -82,10 +82,20 @@ def test_capabilities_that_are_not_ours_to_give(monkeypatch: pytest.MonkeyPatch)
 
 def test_marks_come_when_every_thread_has_its_credentials() -> None:
     new = tree(Born(5, threads=(6,)))
+    for thread in new.root.threads:
+        thread.core.thread_core.creds.CopyFrom(entry())
     marks.restore(new.root)
     new.graph.order()
     assert [words(op).split()[0] for op in new.root.leader.actor.ops] == ["post", "wait", "prctl", "prctl", "prctl"]
     assert [words(op) for op in new.root.threads[1].actor.ops] == ["post"]
+
+
+def test_credentials_that_a_task_is_born_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "securebits", lambda: 0)
+    creds._inherited.cache_clear()
+    assert not plan(creds.entry(own.status(), 0))
+    assert plan(creds.entry(own.status(), 1))
+    creds._inherited.cache_clear()
 
 
 def test_dumpable_for_root_alone_is_told() -> None:

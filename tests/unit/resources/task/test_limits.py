@@ -42,6 +42,12 @@ def test_infinity_is_the_highest(privileged: bool) -> None:
     assert limits.attainable(task(), 0, wanted) == (1, RLIM_INFINITY)
 
 
+def test_our_own_limits_are_inherited(privileged: bool) -> None:
+    one = task()
+    one.core.tc.rlimits.rlimits.extend(pb.rlimit_entry(cur=100, max=RLIM_INFINITY) for _ in range(RLIMIT_NOFILE))
+    assert not calls(one, limits.restore)
+
+
 def test_too_many_limits() -> None:
     one = task()
     one.core.tc.rlimits.rlimits.extend(pb.rlimit_entry(cur=0, max=0) for _ in range(17))

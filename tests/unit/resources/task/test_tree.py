@@ -35,6 +35,11 @@ def test_who_joins_a_group_waits_for_its_leader() -> None:
     assert plan["pid 6"][:2] == ["wait", "setpgid 0 7"]
 
 
+def test_nobody_joins_the_group_that_he_is_born_in() -> None:
+    plan = shape(Born(5), Born(6, 5), Born(7, 5, 7, 7), Born(8, 7, 7, 7), Born(9, 7))
+    assert not any("setpgid" in line for lines in plan.values() for line in lines)
+
+
 def test_a_leader_of_a_session_makes_no_group() -> None:
     assert not any("setpgid" in line for line in shape(Born(5))["pid 5"])
 
