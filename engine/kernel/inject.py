@@ -35,7 +35,7 @@ from engine.plan.ops import CONTROL, HALT, UNEXPECTED
 from engine.plan.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from engine.kernel.home import Home
     from engine.kernel.proc import Mapping
@@ -124,6 +124,36 @@ class Injection:
 
     def run(self, plan: Plan, actors: dict[int, Actor]) -> None:
         """Runs each actor in the thread (tid) it is for, all at once; returns when all have halted."""
+        view = self._load(plan, actors)
+        for tid, actor in actors.items():
+            self._start(self._thread(tid), plan, actor)
+        for tid, actor in actors.items():
+            self._await_halt(self._thread(tid), plan, actor)
+        for actor in actors.values():
+            raise_error(plan, actor, view)
+
+    def step(self, plan: Plan, actors: dict[int, Actor], show: Callable[[str], None]) -> None:
+        """The same without the blob, one thread and one call after the other, each shown (stepping.py)."""
+        from engine.kernel.stepping import Stopped, step_through
+        from engine.plan.step import Runner
+
+        view = self._load(plan, actors)
+        for tid, actor in actors.items():
+            world = Stopped(self, self._thread(tid), plan)
+            step_through(Runner(plan, actor, self.base, memoryview(view), world), show)
+        for actor in actors.values():
+            raise_error(plan, actor, view)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of the process' memory."""
+        return os.pread(self._mem, size, address)
+
+    def write(self, address: int, content: bytes) -> None:
+        """The way back."""
+        os.pwrite(self._mem, content, address)
+
+    def _load(self, plan: Plan, actors: dict[int, Actor]) -> mmap.mmap:
+        """The arena with the plan, and in it a frame for each thread that leads home."""
         self._guard()
         frames = {tid: plan.buffer(self.homes[tid].frame_size + 64) for tid in actors}
         for tid, actor in actors.items():
@@ -135,12 +165,7 @@ class Injection:
             offset = plan.offset(ref)
             _, frame = self.homes[tid].frame(self.base + offset, self.gadgets.sigreturn)
             self.view[offset : offset + len(frame)] = frame
-        for tid, actor in actors.items():
-            self._start(self._thread(tid), plan, actor)
-        for tid, actor in actors.items():
-            self._await_halt(self._thread(tid), plan, actor)
-        for actor in actors.values():
-            raise_error(plan, actor, self.view)
+        return self.view
 
     def cure(self) -> None:
         """Puts everything back. The other threads first: they stand in the arena that then goes."""
@@ -177,20 +202,25 @@ class Injection:
             os.close(fd)
 
     def _remote(self, name: str, *args: int) -> int:
-        """One system call in the leader, through code that is its own."""
-        registers = dict(self.homes[self.leader.tid].registers)
+        """One system call in the leader; PlanError when it fails."""
+        result = self.call(self.leader, self._scratch, getattr(NR, name), args)
+        if -4096 < result < 0:
+            raise PlanError(f"pid {self.leader.pid}", f"{name}{args}", -result)
+        return result
+
+    def call(self, thread: Tracee, frame: int, nr: int, args: Sequence[int]) -> int:
+        """One system call in a thread, through code that is its own and returns to a frame that leads home. The
+        result is a value or a negative errno."""
+        registers = dict(self.homes[thread.tid].registers)
         registers |= dict.fromkeys(("rdi", "rsi", "rdx", "r10", "r8", "r9"), 0)
         registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
-        registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": self.gadgets.syscall, "rsp": self._scratch}
-        self.leader.set_registers(registers)
-        self.leader.set_signal_mask(U64)  # after the registers: were we killed between, the frame unblocks
-        self.leader.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
-        self.leader.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
-        result = self.leader.registers()["rax"]
-        if result > U64 - 4096:
-            number = (1 << 64) - result
-            raise PlanError(f"pid {self.leader.pid}", f"{name}{args}", number)
-        return result
+        registers |= {"rax": nr, "orig_rax": U64, "rip": self.gadgets.syscall, "rsp": frame}
+        thread.set_registers(registers)
+        thread.set_signal_mask(U64)  # after the registers: were we killed between, the frame unblocks
+        thread.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+        thread.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+        result = thread.registers()["rax"]
+        return result - (1 << 64) if result >> 63 else result
 
     def _start(self, thread: Tracee, plan: Plan, actor: Actor) -> None:
         registers = dict(self.homes[thread.tid].registers)

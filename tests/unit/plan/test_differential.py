@@ -219,6 +219,7 @@ def test_a_program_that_ends_early_ends_in_both() -> None:
 
 def _failure(plan: Plan, run: Callable[..., object]) -> str:
     from engine.errors import PlanError
+
     try:
         ((errno, pc),) = run(plan, free_pids(1)).errors  # type: ignore[attr-defined]
     except PlanError as error:
