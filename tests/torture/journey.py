@@ -179,7 +179,7 @@ def session_of(sid: int) -> list[int]:
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{name}/stat") as file:
+            with open(f"/proc/{name}/stat", errors="replace") as file:
                 state, _, _, session = file.read().rpartition(")")[2].split()[:4]
         except (FileNotFoundError, ProcessLookupError):
             continue

@@ -63,7 +63,7 @@ def test_a_build_whose_tree_changes_all_the_time(tmp_path: Path, images: Path) -
 
 
 def test_python_with_threads_a_database_and_a_subprocess(tmp_path: Path, images: Path) -> None:
-    argv = [sys.executable, str(HERE / "threads.py"), str(count(150, 2000))]
+    argv = [sys.executable, str(HERE / "threads.py"), str(count(800, 4000))]
     # in the middle of a transaction the database is locked, and locks are refused by name
     program = Program(argv, nothing, read_result, refusal="it holds file locks")
     Journey(program, tmp_path, images, count(3, 20)).travel()
