@@ -25,7 +25,7 @@ from engine.plan.listing import listing
 from engine.plan.verify import verify
 from engine.quiet import NoCollection
 from engine.rehearsal import Nowhere
-from engine.resources import inventory
+from engine.resources import cgroups, inventory, namespaces
 from engine.resources.files.table import Registry
 from engine.resources.memory import contents, shared
 from engine.resources.task import futexes, ids, tree
@@ -58,7 +58,8 @@ def dump(options: DumpOptions) -> DumpResult:
         contents.close_unused(frozen)
         images.discard()
         raise
-    stats.write(options.images_dir if options.work_dir is None else options.work_dir, timings.dump_stats())
+    directory = options.images_dir if options.work_dir is None else options.work_dir
+    stats.write(directory, timings.dump_stats(), options.log)
     return DumpResult(options.pid, timings.dump_stats(), status)
 
 
@@ -106,9 +107,13 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
         freezer.freeze()
     with freezer, timings.span("frozen_time"), NoCollection():
         frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
+        threads = sum(len(task.threads) for task in frozen.tasks)
+        options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
         hooks.reached("network-lock", options.pid)
         _collect(frozen)
+        options.log.info("collected: every process has answered and is as it was")
         _write(frozen)
+        options.log.info("written: the images are complete")
         status = hooks.reached("post-dump", options.pid)
         _let_go(options, freezer, refused=status != 0)
     hooks.reached("network-unlock", options.pid)
@@ -152,6 +157,8 @@ def _collect(frozen: FrozenTree) -> None:
 def _look_and_ask(frozen: FrozenTree) -> list[tuple[FrozenTask, list[Iterator[None]]]]:
     """What can be seen from outside, and the plan of what only the tasks can tell."""
     ids.collect_tree(frozen)
+    namespaces.collect_tree(frozen)
+    cgroups.collect_tree(frozen)
     for task in frozen.tasks:
         _look(task)
     frozen.obstacles += tree.check(frozen)
@@ -219,7 +226,10 @@ def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:
     task.injection.left = task.left
     try:
         actors = {thread.tid: thread.ask.actor for thread in task.threads}
-        task.injection.run(task.plan, actors)
+        if task.tree.options.step:
+            task.injection.step(task.plan, actors, task.tree.options.log.message)
+        else:
+            task.injection.run(task.plan, actors)
         for question in questions:
             for _ in question:
                 raise EngineBug("a collector yields once")
@@ -230,11 +240,14 @@ def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:
 def _write(frozen: FrozenTree) -> None:
     """Every image; the inventory last, because without it the rest is no dump."""
     images = frozen.images
-    for task in frozen.tasks:
+    for number, task in enumerate(frozen.tasks):
+        frozen.options.progress.show(f"writing images of {len(frozen.tasks)} processes", number, len(frozen.tasks))
+        frozen.options.log.debug(f"pid {task.pid}: {len(task.threads)} threads, {len(task.mm.vmas)} mappings")
         _write_task(task)
     contents.close_unused(frozen)
     shared.write(frozen)
     frozen.registry.write()
+    cgroups.write(frozen)
     images.write("PSTREE", None, [tree.entry(task) for task in frozen.tasks])
     images.write("INVENTORY", None, [inventory.collect(frozen)])
 

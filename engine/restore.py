@@ -21,6 +21,7 @@ from engine.plan.verify import verify
 from engine.quiet import NoCollection
 from engine.rebuild import NewTask, NewTree
 from engine.resources import inventory, stages
+from engine.resources.cgroups import Groups
 from engine.resources.files.opener import Opener
 from engine.resources.memory import inherit, mappings, shared
 from engine.resources.task import signals, state, tree
@@ -38,14 +39,16 @@ def restore(options: RestoreOptions) -> RestoreResult:
     timings = Timings()
     with timings.span("restore_time"), NoCollection():
         new = NewTree(options, ImageDir.open(options.images_dir), timings)
-        inventory.check(new.inventory)
+        inventory.check(new)
         _plan(new)
         if options.explain:
             text = "\n".join(listing(new.plan)) + "\n"
             return RestoreResult(new.root.pid, timings.restore_stats(), text)
+        options.log.info(f"planned: {len(new.tasks)} processes, {sum(len(a.ops) for a in new.plan.actors)} calls")
         _run(new)
+        options.log.info("released: the tree runs")
     directory = options.images_dir if options.work_dir is None else options.work_dir
-    stats.write(directory, timings.restore_stats())
+    stats.write(directory, timings.restore_stats(), options.log)
     return RestoreResult(new.root.pid, timings.restore_stats())
 
 
@@ -60,6 +63,8 @@ def _plan(new: NewTree) -> None:
     tree.prepare(new)
     inherit.plan(new)
     tree.restore(new)
+    new.groups = Groups(new)
+    new.groups.plan()
     for task in new.alive:
         new.opener.share(task)
         for module in resources.TASK:
@@ -88,10 +93,12 @@ def _run(new: NewTree) -> None:
     options, root = new.options, new.root.pid
     hooks = Hooks(options.action_scripts, options.notify, new.images.fd, options.log)
     hooks.reached("pre-restore")
+    options.progress.show(f"restoring {len(new.tasks)} processes")
     roles = [Role(task.pid, thread.tid, thread.actor) for task in new.alive for thread in task.threads]
-    with Troupe(new.plan, new.base, roles) as troupe:
+    with new.groups.made(), Troupe(new.plan, new.base, roles) as troupe:
         with new.opener.giving() as given:
             troupe.play(given, new.opener.staging)
+        new.groups.move_threads()
         template = troupe.tracees[root].xstate()
         for task in new.alive:
             _finish(task, troupe, template)
