@@ -27,7 +27,7 @@ NEVER, LOADED = -1, -2
 IOVEC = 16
 PLAIN = {
     "number", "prot", "map", "mremap", "madvise", "memfd", "clone", "signal", "sigmask", "whence", "itimer", "rlimit",
-    "epoll", "mode", "fcntl", "ioctl", "prctl", "arch", "membarrier",
+    "epoll", "mode", "fcntl", "ioctl", "prctl", "arch", "membarrier", "file",
 }  # fmt: skip
 """Kinds that are numbers to the verifier."""
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # kind -> (module of engine.abi, prefix of its names)
 _FLAGS = {
     "prot": ("mman", "PROT_"), "map": ("mman", "MAP_"), "mremap": ("mman", "MREMAP_"), "memfd": ("mman", "MFD_"),
-    "clone": ("sched", "CLONE_"), "open": ("fcntl", "O_"),
+    "clone": ("sched", "CLONE_"), "open": ("fcntl", "O_"), "file": ("fcntl", "O_"),
 }  # fmt: skip
 _CHOICES = {
     "madvise": ("mman", "MADV_"), "signal": ("signal", "SIG"), "itimer": ("time", "ITIMER_"),
@@ -69,7 +69,7 @@ def _flags(kind: str, value: int) -> str:
             left &= ~bits
     if left or not found:
         found.append(number(left))
-    return "|".join(f for f in found if f != "O_RDONLY" or len(found) == 1 or kind == "open")
+    return "|".join(found)
 
 
 @cache

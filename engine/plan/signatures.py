@@ -18,7 +18,7 @@ it: below), or one of those that the verifier checks:
     null            0: this form of the call only
 
     task            the pid or tid of one that the plan makes; `own`: 0 too, for the caller
-    open            flags of open(2), none of which makes or empties a file
+    open            flags of open(2), none of which makes or empties a file (`file`: of calls that make other files)
 
 `n` is a number of bytes, `@2` the value of argument 2, `4*@2` four times that, `*@4` the 32-bit number that argument 4
 points to. A `?` behind a kind allows 0 instead. Calls that are many in one have a line for each command that is
@@ -129,10 +129,10 @@ close_range     first:fd last:number flags:number
 connect         fd:fd address:in[@2] length:number
 dup             fd:fd
 dup2            old:fd new:fd
-dup3            old:fd new:fd flags:open
-epoll_create1   flags:open
+dup3            old:fd new:fd flags:file
+epoll_create1   flags:file
 epoll_ctl       epoll:fd command:epoll fd:fd event:in[12]?
-eventfd2        count:number flags:open
+eventfd2        count:number flags:file
 exit            status:number
 exit_group      status:number
 fadvise64       fd:fd offset:number length:number advice:number
@@ -148,7 +148,7 @@ fcntl:F_DUPFD_CLOEXEC   fd:fd command:fcntl lowest:number
 fcntl:F_NOTIFY  fd:fd command:fcntl events:number
 fcntl:F_OFD_SETLK       fd:fd command:fcntl lock:in[32]
 fcntl:F_SETFD   fd:fd command:fcntl flags:number
-fcntl:F_SETFL   fd:fd command:fcntl flags:open
+fcntl:F_SETFL   fd:fd command:fcntl flags:file
 fcntl:F_SETLEASE        fd:fd command:fcntl type:number
 fcntl:F_SETLK   fd:fd command:fcntl lock:in[32]
 fcntl:F_SETOWN  fd:fd command:fcntl owner:number
@@ -158,7 +158,7 @@ fcntl:F_SETSIG  fd:fd command:fcntl signal:signal
 flock           fd:fd operation:number
 ftruncate       fd:fd length:number
 inotify_add_watch       fd:fd path:str mask:number
-inotify_init1   flags:open
+inotify_init1   flags:file
 io_uring_setup  entries:number params:io[120]
 ioctl:FIOASYNC  fd:fd request:ioctl value:in[4]
 ioctl:FIONBIO   fd:fd request:ioctl value:in[4]
@@ -199,8 +199,8 @@ nanosleep       time:in[16] rest:null
 open            path:str flags:open mode:mode
 openat          dirfd:at path:str flags:open mode:mode
 personality     persona:number
-pidfd_open      pid:number flags:open
-pipe2           fds:out[8] flags:open
+pidfd_open      pid:number flags:file
+pipe2           fds:out[8] flags:file
 pkey_mprotect   address:area[@1] length:number prot:prot key:number
 prctl:PR_CAPBSET_DROP   option:prctl capability:number zero:null zero:null zero:null
 prctl:PR_SET_CHILD_SUBREAPER    option:prctl value:number zero:null zero:null zero:null
@@ -268,7 +268,7 @@ shmat           id:number address:area[4096] flags:number
 shmget          key:number size:number flags:number
 shutdown        fd:fd how:number
 sigaltstack     new:in[24]? old:out[24]?
-signalfd4       fd:fd mask:in[@2] size:number flags:open
+signalfd4       fd:fd mask:in[@2] size:number flags:file
 socket          family:number type:number protocol:number
 socketpair      family:number type:number protocol:number fds:out[8]
 splice          in:fd in_offset:io[8]? out:fd out_offset:io[8]? length:number flags:number
@@ -277,11 +277,11 @@ tgkill          pid:task tid:task signal:signal
 timer_create    clock:number event:in[64]? id:io[4]
 timer_delete    id:number
 timer_settime   id:number flags:number new:in[32] old:out[32]?
-timerfd_create  clock:number flags:open
+timerfd_create  clock:number flags:file
 timerfd_settime fd:fd flags:number new:in[32] old:out[32]?
 umask           mask:mode
 unshare         flags:clone
-userfaultfd     flags:open
+userfaultfd     flags:file
 vmsplice        fd:fd vector:put_iov[@2] count:number flags:number
 wait4           pid:number status:out[4]? options:number usage:null
 waitid          type:number id:number info:out[128]? options:number usage:null
