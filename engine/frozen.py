@@ -124,6 +124,7 @@ class FrozenTree:
         self.segments: dict[int, Segment] = {}  # shared anonymous memory, by inode
         self.known_mappings: dict[tuple[Mapping, frozenset[str]], pb.vma_entry] = {}  # relatives have many in common
         self.gadgets: dict[int, Gadgets] = {}  # by pid, found before the freeze
+        self.cgroup_sets: dict[bytes, int] = {}  # number of each text of /proc/PID/cgroup
         self.pages: dict[int, PagesFile] = {}  # by pid, room reserved before the freeze
         self._pages_files = 0
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.options import RestoreOptions
     from engine.plan.builder import Actor
     from engine.plan.graph import Milestone, Node, Step
+    from engine.resources.cgroups import Groups
     from engine.resources.files.opener import Opener
     from engine.resources.memory.contents import Piece, Run
     from engine.stats import Timings
@@ -137,6 +138,7 @@ class NewTree:
         self.by_pid = {task.pid: task for task in self.tasks}
         self.everyone: Milestone = self.graph.milestone("everyone is ready")
         self.opener: Opener
+        self.groups: Groups
         self.base = 0  # address of the arena in every task
         self.scratch = 0  # address that is free in every task, with room for the largest shared segment
         self._link()

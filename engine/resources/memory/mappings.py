@@ -29,7 +29,8 @@ FILE_PRIVATE, FILE_SHARED, ANON_SHARED, ANON_PRIVATE = 64, 128, 256, 512
 VVAR, MEMFD = 4096, 16384
 KNOWN = REGULAR | 2 | VSYSCALL | VDSO | HEAP | FILE_PRIVATE | FILE_SHARED | ANON_PRIVATE | VVAR | MEMFD
 
-_STATUS = {"[vdso]": REGULAR | VDSO, "[vvar]": REGULAR | VVAR, "[vvar_vclock]": REGULAR | VVAR,
+VCLOCK = "[vvar_vclock]"
+_STATUS = {"[vdso]": REGULAR | VDSO, "[vvar]": REGULAR | VVAR, VCLOCK: REGULAR | VVAR,
            "[vsyscall]": VSYSCALL, "[heap]": REGULAR | HEAP}  # fmt: skip
 
 # VmFlags of smaps that a mapping is made with, and those that are advice given afterwards (madvise(2)).
@@ -43,7 +44,7 @@ O_RDONLY, O_RDWR = 0, 2
 
 def collect(task: FrozenTask) -> None:
     """Every mapping as a vma_entry; what cannot be made again is refused."""
-    known, entries = task.tree.known_mappings, []
+    known, entries = task.tree.known_mappings, list[pb.vma_entry]()
     for detailed in task.mappings:
         mapping, flags = detailed.mapping, detailed.flags
         if not flags.isdisjoint(_REFUSED) and not mapping.name.startswith(("[vvar", "[vdso")):
@@ -52,8 +53,18 @@ def collect(task: FrozenTask) -> None:
         entry = known.get((mapping, flags))
         if entry is None:
             entry = known[mapping, flags] = _entry(task, mapping, flags)
+        if mapping.name == VCLOCK and entries and entries[-1].end == entry.start:
+            entry = _joined(entries.pop(), entry)
         entries.append(entry)
     task.mm.vmas.extend(entries)
+
+
+def _joined(data: pb.vma_entry, clocks: pb.vma_entry) -> pb.vma_entry:
+    """The vdso's two data mappings (since Linux 6.13) as the one that they were before: so criu has them in images."""
+    whole = pb.vma_entry()
+    whole.CopyFrom(data)
+    whole.end = clocks.end
+    return whole
 
 
 def _name(mapping: Mapping) -> str:

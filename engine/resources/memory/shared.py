@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import mman
+from engine.abi.fcntl import F_SEAL_SEAL
 from engine.errors import ImageError
 from engine.images import pb
 from engine.resources.files.table import no_owner
@@ -55,7 +56,7 @@ def _segment(tree: FrozenTree, link: str) -> Segment:
     facts, number = os.stat(link), len(tree.segments) + 1
     inode = pb.memfd_inode_entry(
         name=ANONYMOUS, uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=facts.st_ino & 0x7FFFFFFF,
-        seals=0, inode_id=number, mode=facts.st_mode & 0o7777,
+        seals=F_SEAL_SEAL, inode_id=number, mode=facts.st_mode,
     )  # fmt: skip
     ident = tree.registry.new_id()
     memfd = pb.memfd_file_entry(id=ident, flags=O_RDWR, pos=0, fown=no_owner(), inode_id=number)
