@@ -136,6 +136,8 @@ class Ghost:
             remedy = "the directory must exist and be writable"
             subject = f"deleted file {names.shown(name)}"
             raise KernelError("making it anew", error.errno or 0, subject, remedy) from None
+        except (ValueError, OverflowError) as error:  # a time or target that no file has
+            raise ImageError(f"ghost-file-{self.ident:x}.img: {error}") from None
         finally:
             for directory in reversed(directories):
                 os.rmdir(directory)

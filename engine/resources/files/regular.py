@@ -108,19 +108,21 @@ def check(opener: Opener, file: pb.file_entry) -> Obstacle | None:
     """Whether the file behind the name is the one that was open."""
     entry = file.reg
     name, mode = names.get(entry), entry.mode
+    if name[:1] != "/" or "\0" in name:
+        return Obstacle(f"file {names.shown(name)}", "its name is no absolute path: the image is damaged")
     if file.id in opener.ghosts:
         return None
     if entry.ext:
         return Obstacle(f"file {names.shown(name)}", "it is external; that is not supported yet")
     try:
         facts = os.stat(name, follow_symlinks=not st.S_ISLNK(mode))
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "the name holds a NUL byte"
-        return Obstacle(f"file {names.shown(name)}", f"cannot be opened: {why}", "bring it back as it was")
+    except OSError as error:
+        reason = f"cannot be opened: {error.strerror}"
+        return Obstacle(f"file {names.shown(name)}", reason, "bring it back as it was")
     if facts.st_mode == mode and facts.st_size == entry.size and not entry.build_id:
         return None  # as nearly all are
-    reason = _difference(opener.tree.options, entry, name, facts)
-    return Obstacle(f"file {names.shown(name)}", *reason) if reason else None
+    difference = _difference(opener.tree.options, entry, name, facts)
+    return Obstacle(f"file {names.shown(name)}", *difference) if difference else None
 
 
 def _difference(

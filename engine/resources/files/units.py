@@ -84,6 +84,8 @@ class Needs:
         numbers: set[int] = set()
         for entry in task.descriptors:
             unit = self.by_id.get(entry.id) or self._new_unit(entry.id, task, entry.fd)
+            if entry.type != unit.kind.TYPE:
+                raise ImageError(f"files.img: file id {entry.id} is of another type than {task.leader} fd {entry.fd}")
             unit.users[task.pid] = task
             numbers.add(entry.fd)
         if len(numbers) < len(task.descriptors):

@@ -148,4 +148,4 @@ def steps(tree: NewTree, pid: int) -> list[str]:
 
 
 def _text(tree: NewTree, actor: Any, op: Op) -> str:
-    return " ".join(line(tree.plan, actor, op).split()).replace("O_RDONLY|", "")
+    return " ".join(line(tree.plan, actor, op).split()).replace("O_RDONLY|", "").replace("O_RDONLY", "0")

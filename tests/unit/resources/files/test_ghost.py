@@ -153,3 +153,13 @@ def test_images_of_impossible_ghosts_are_refused(tmp_path: Path) -> None:
     images.write("REMAP_FPATH", None, [pb.remap_file_path_entry(orig_id=1, remap_id=1, remap_type=2)])
     with pytest.raises(ImageError, match="file id 1: hard links"):
         ghost.read(images)
+
+
+def test_a_target_that_no_link_has_is_refused(tmp_path: Path) -> None:
+    images = dump(Tree(), tmp_path)
+    entry = pb.ghost_file_entry(uid=0, gid=0, mode=stat.S_IFLNK | 0o777, symlnk_target="a\0b")
+    images.write("GHOST_FILE", 1, [entry])
+    images.write("REMAP_FPATH", None, [pb.remap_file_path_entry(orig_id=1, remap_id=1, remap_type=1)])
+    with pytest.raises(ImageError, match=r"ghost-file-1\.img: embedded null"):
+        ghost.read(images)[1].make(str(tmp_path / "name"))
+    assert not (tmp_path / "name").exists()

@@ -74,3 +74,10 @@ def test_a_number_can_stand_there_once_only(tmp_path: Path) -> None:
     tree.root.descriptors *= 2
     with pytest.raises(ImageError, match="a descriptor of pid 10 is there twice"):
         type(tree.opener)(tree, tree.opener._kinds)
+
+
+def test_types_must_agree(tmp_path: Path) -> None:
+    tree = new_tree(tmp_path, [eventfd(1)], {10: {4: 1}})
+    tree.root.descriptors[0].type = 2
+    with pytest.raises(ImageError, match="file id 1 is of another type than pid 10 fd 4"):
+        type(tree.opener)(tree, tree.opener._kinds)

@@ -98,7 +98,7 @@ def test_both_ends_with_contents(tmp_path: Path) -> None:
         "r2 = load32(&5{4 bytes})",
         "r3 = fcntl(r2, F_SETPIPE_SZ, size=0x1000) == 0x1000",
         "r4 = full write(r2, &6{68656c6c6f}, length=5)",
-        "r5 = fcntl(r1, F_SETFL, O_RDONLY)",
+        "r5 = fcntl(r1, F_SETFL, 0)",
         "r6 = fcntl(r2, F_SETFL, O_NONBLOCK)",
     ]
 

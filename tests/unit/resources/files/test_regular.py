@@ -120,3 +120,11 @@ def test_files_of_proc_about_a_process_are_refused() -> None:
     finally:
         os.close(fd)
     assert [o.reason for o in tree.obstacles] == ["files of /proc about a process are not supported"]
+
+
+@pytest.mark.parametrize("name", ["", "relative", "/a\0b"])
+def test_names_that_no_file_has_are_refused(tmp_path: Path, file: Path, name: str) -> None:
+    entry = saved(file, os.O_RDONLY)
+    entry.reg.name = name
+    with pytest.raises(Refused, match="its name is no absolute path"):
+        restored(tmp_path, entry)
