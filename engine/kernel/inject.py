@@ -30,7 +30,7 @@ from engine.kernel._native import ffi, lib
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
 from engine.plan import blob, rules
 from engine.plan.builder import STACK, Plan
-from engine.plan.listing import line
+from engine.plan.listing import brief
 from engine.plan.ops import CONTROL, HALT, UNEXPECTED
 from engine.plan.verify import verify
 
@@ -315,4 +315,4 @@ def raise_error(plan: Plan, actor: Actor, view: mmap.mmap) -> None:
     if error:
         op = actor.ops[pc]
         detail = f" (returned {result:#x})" if -error == UNEXPECTED else ""
-        raise PlanError(op.why, line(plan, actor, op) + detail, -error, op.remedy)
+        raise PlanError(op.why, brief(plan, op) + detail, -error, op.remedy)

@@ -66,22 +66,26 @@ def listing(plan: Plan) -> Iterator[str]:
 
 
 def line(plan: Plan, actor: Actor, op: Op, steps: dict[Value, str] | None = None) -> str:
-    """One op. `steps` has the names of futex words, if they are known."""
+    """One op, with where its result goes and what it must be. `steps` has the names of futex words, if known."""
+    result = f"r{op.dst} = " if op.code in (CALL, FULL_IO, SPAWN, LOAD) else ""
+    return _judged(result + brief(plan, op, steps), op)
+
+
+def brief(plan: Plan, op: Op, steps: dict[Value, str] | None = None) -> str:
+    """What an op does, as error messages say it."""
     if op.code in (CALL, FULL_IO):
-        text = f"r{op.dst} = " + ("full " if op.code == FULL_IO else "") + _call(plan, op)
-    elif op.code == SPAWN:
-        text = f"r{op.dst} = {_spawn(plan, op)}"
-    elif op.code == LOAD:
-        text = f"r{op.dst} = load{8 * op.nr}({_plain(plan, op.args[0])})"
-    elif op.code == STORE:
-        text = f"store{8 * op.nr}({_plain(plan, op.args[0])}, {_plain(plan, op.args[1])})"
-    elif op.code in (WAIT, POST):
+        return ("full " if op.code == FULL_IO else "") + _call(plan, op)
+    if op.code == SPAWN:
+        return _spawn(plan, op)
+    if op.code == LOAD:
+        return f"load{8 * op.nr}({_plain(plan, op.args[0])})"
+    if op.code == STORE:
+        return f"store{8 * op.nr}({_plain(plan, op.args[0])}, {_plain(plan, op.args[1])})"
+    if op.code in (WAIT, POST):
         return _meeting(plan, op, steps or {})
-    elif op.code == REPEAT:
-        text = _repeat(plan, actor, op)
-    else:
-        text = "halt" if op.code == HALT else f"op {op.code}"
-    return _judged(text, op)
+    if op.code == REPEAT:
+        return _repeat(plan, op)
+    return "halt" if op.code == HALT else f"op {op.code}"
 
 
 def _judged(text: str, op: Op) -> str:
@@ -165,7 +169,7 @@ def _spawn(plan: Plan, op: Op) -> str:
     return f"clone3({name('clone', fields['flags'])}, {name('signal', fields['exit_signal'])}) -> {child}"
 
 
-def _repeat(plan: Plan, actor: Actor, op: Op) -> str:
+def _repeat(plan: Plan, op: Op) -> str:
     back, slot, value, most = op.args
     distance = (1 << 64) - back if isinstance(back, int) else 0
     return f"repeat the last {distance} ops until r{slot} == {_plain(plan, value)}, at most {most} times"

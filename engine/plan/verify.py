@@ -19,7 +19,7 @@ from engine.abi.syscalls import NR
 from engine.errors import EngineBug, Obstacle, Refused
 from engine.plan import arguments, meetings
 from engine.plan.arguments import Broken, Hostile
-from engine.plan.listing import line
+from engine.plan.listing import brief
 from engine.plan.ops import (
     CALL,
     CONTROL_SIZE,
@@ -160,13 +160,13 @@ class _Checker:
                     self._other(actor, index, op)
             self._end(actor)
         except Broken as error:
-            raise EngineBug(f"{op.why}: {line(self.plan, actor, op)}: {error}") from None
+            raise EngineBug(f"{op.why}: {brief(self.plan, op)}: {error}") from None
         except Hostile as error:
-            self._refuse(actor, op, error)
+            self._refuse(op, error)
         return children
 
-    def _refuse(self, actor: Actor, op: Op, error: Hostile) -> NoReturn:
-        raise Refused([Obstacle(op.why, f"{line(self.plan, actor, op)}: {error}: the image is damaged")]) from None
+    def _refuse(self, op: Op, error: Hostile) -> NoReturn:
+        raise Refused([Obstacle(op.why, f"{brief(self.plan, op)}: {error}: the image is damaged")]) from None
 
     def _other(self, actor: Actor, index: int, op: Op) -> None:
         """Everything but calls and births."""

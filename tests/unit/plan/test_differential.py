@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.abi import fcntl, mman
 from engine.abi.sched import CLONE_FILES, CLONE_FS, CLONE_PTRACE, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from engine.plan.builder import Plan
-from engine.plan.listing import line
+from engine.plan.listing import brief, line
 from tests.unit.plan.executors import Outcome, by_blob, by_model, free_pids
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def test_a_program_that_ends_early_ends_in_both() -> None:
     emit.call("getpid")
     emit.halt()
     real, model = _failure(plan, by_blob), _failure(plan, by_model)
-    assert real == model == "a: r2 = full read(r1, &6, length=10, offset=0) failed: ENODATA (No data available)"
+    assert real == model == "a: full read(r1, &6, length=10, offset=0) failed: ENODATA (No data available)"
 
 
 def _failure(plan: Plan, run: Callable[..., object]) -> str:
@@ -225,4 +225,4 @@ def _failure(plan: Plan, run: Callable[..., object]) -> str:
     except PlanError as error:
         return str(error)
     actor = plan.actors[0]
-    return str(PlanError(actor.ops[pc].why, line(plan, actor, actor.ops[pc]), errno))
+    return str(PlanError(actor.ops[pc].why, brief(plan, actor.ops[pc]), errno))
