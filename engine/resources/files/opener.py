@@ -42,17 +42,16 @@ FIRST_STAGING = 3  # the first task is born with the engine's own 0, 1 and 2
 class _Table:
     """A task's numbers while they fill: what is open, and which number open(2) would take next."""
 
-    __slots__ = ("_next", "_staging", "_used", "step", "task")
+    __slots__ = ("_next", "_used", "step", "task")
 
-    def __init__(self, task: NewTask, step: Step, staging: range) -> None:
+    def __init__(self, task: NewTask, step: Step) -> None:
         self.task, self.step = task, step
         self._used: set[int] = set()
         self._next = 0
-        self._staging = staging
 
     def lowest_free(self) -> int:
-        """Staging numbers are never met: they count as used."""
-        while self._next in self._used or self._next in self._staging:
+        """At most the first staging number, behind which nothing is certain."""
+        while self._next in self._used:
             self._next += 1
         return self._next
 
@@ -168,7 +167,7 @@ class Opener:
     def restore(self, task: NewTask) -> None:
         """Puts everything at its numbers, opens what is this task's alone, and forgets the staging numbers."""
         with task.step(stages.OPEN, "descriptors") as step:
-            table = _Table(task, step, range(self.staging, self._staging_end))
+            table = _Table(task, step)
             own: dict[int, list[pb.fdinfo_entry]] = {}
             for entry in task.descriptors:
                 unit = self._needs.by_id[entry.id]

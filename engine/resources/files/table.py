@@ -11,7 +11,7 @@ import os
 import stat as st
 from typing import TYPE_CHECKING
 
-from engine.abi.fcntl import FD_CLOEXEC, O_CLOEXEC
+from engine.abi.fcntl import FD_CLOEXEC, O_CLOEXEC, O_PATH
 from engine.abi.kcmp import KCMP_FILE
 from engine.images import pb
 from engine.kernel import calls
@@ -121,6 +121,8 @@ class Registry:
             new.refuse(LOCKED, "unlock it before the dump")
         if new.owner or new.signal:
             new.refuse(OWNED, "take the owner back with fcntl(F_SETOWN, 0) before the dump")
+        if new.raw_flags & O_PATH and new.link[:1] != "/":
+            new.refuse("O_PATH descriptors of files without a name are not supported", "close it before the dump")
         kind = next((k for k in self.kinds if k.claims(new)), None)
         if kind is None:
             new.refuse(f"{_kind(new)} are not supported", "close it before the dump")

@@ -62,6 +62,22 @@ def test_staging_goes_between_numbers_when_the_last_is_used(
         new_tree(tmp_path, [eventfd(i) for i in range(60)], {10: {2 * i: i for i in range(50)}})
 
 
+def test_nothing_lands_behind_staging_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
+    tree = new_tree(tmp_path, [eventfd(i) for i in (1, 2)], {10: {0: 1, 1: 1, 2: 1, 7: 2, 99: 2}})
+    assert tree.opener.staging == 3
+    tree.opener.restore(tree.root)
+    calls = [text.split(" = ")[1] for text in steps(tree, 10)]
+    assert calls[-6:] == [
+        "eventfd2(count=2, O_CLOEXEC)",
+        "dup3(r4, 3, O_CLOEXEC) == 3",
+        "close(r4)",
+        "dup3(3, 7, O_CLOEXEC) == 7",
+        "dup3(3, 99, O_CLOEXEC) == 99",
+        "close_range(3, last=6, flags=0)",
+    ]
+
+
 def test_a_missing_file_is_named_with_who_refers_to_it(tmp_path: Path) -> None:
     tree = new_tree(tmp_path, [eventfd(1)], {10: {4: 1}})
     tree.images.write("FILES", None, [tree.opener.file(9999, "nobody")])
