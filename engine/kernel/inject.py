@@ -112,7 +112,7 @@ class Injection:
     def __init__(
         self, threads: Sequence[Tracee], homes: dict[int, Home], gadgets: Gadgets, mappings: Sequence[Mapping]
     ) -> None:
-        self.threads, self.homes, self.gadgets = threads, homes, gadgets
+        self.threads, self.homes = threads, homes
         self.leader = threads[0]
         self.base = 0
         self.left: list[Mapping] = []  # arenas of engines that were killed, to be removed with ours
@@ -120,7 +120,7 @@ class Injection:
         self._mem = os.open(f"/proc/{self.leader.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         self._scratch = self._find_scratch(mappings)
         self._saved = b""
-        self._verify_gadgets()
+        self.gadgets = gadgets if self._are_there(gadgets) else find_gadgets(self.leader.pid, mappings)
 
     def run(self, plan: Plan, actors: dict[int, Actor]) -> None:
         """Runs each actor in the thread (tid) it is for, all at once; returns when all have halted."""
@@ -263,10 +263,14 @@ class Injection:
     def _thread(self, tid: int) -> Tracee:
         return next(t for t in self.threads if t.tid == tid)
 
-    def _verify_gadgets(self) -> None:
-        """The code was found while the task ran: it must still be there."""
-        if os.pread(self._mem, 3, self.gadgets.syscall) != SYSCALL_RET:
-            raise AmberError(f"pid {self.leader.pid}: its code moved while it was being frozen; try again")
+    def _are_there(self, gadgets: Gadgets) -> bool:
+        """They were found while the task ran; since then it may have executed another program."""
+        try:
+            code = os.pread(self._mem, len(SYSCALL_RET), gadgets.syscall)
+            home = os.pread(self._mem, max(map(len, SIGRETURNS)), gadgets.sigreturn)
+        except OSError:  # EIO: nothing is mapped there now
+            return False
+        return code == SYSCALL_RET and home.startswith(SIGRETURNS)
 
     def _find_scratch(self, mappings: Sequence[Mapping]) -> int:
         """Room for a frame where no live data can be: the low end of [stack], which grows down from the other end,
