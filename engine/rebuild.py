@@ -67,8 +67,9 @@ class NewTask:
         self.vdso: Piece | None = None  # its code in the image
         self.ids, self.mm, self.fs = pb.task_kobj_ids_entry(), pb.mm_entry(), pb.fs_entry()
         self.descriptors: list[pb.fdinfo_entry] = []
-        self.threads = [NewThread(self, tid, self._core(tid)) for tid in self._tids()]
-        if not self.dead:
+        self.threads = [NewThread(self, self.pid, self._core(self.pid))]
+        if not self.dead:  # of a zombie, CRIU's images list threads that never were
+            self.threads += [NewThread(self, tid, self._core(tid)) for tid in item.threads if tid != self.pid]
             self._read()
 
     @property
@@ -108,10 +109,6 @@ class NewTask:
     def step(self, stage: int, what: str, needs: Iterable[Node] = ()) -> Step:
         """A step of the process, run by its leader."""
         return self.leader.step(stage, what, needs)
-
-    def _tids(self) -> list[int]:
-        tids = list(self.item.threads) or [self.pid]
-        return sorted(tids, key=lambda tid: tid != self.pid)
 
     def _core(self, tid: int) -> pb.core_entry:
         core: pb.core_entry = self.tree.images.read_one("CORE", tid)

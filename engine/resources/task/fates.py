@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.rebuild import NewTask, NewTree
 
 CORE_DUMPED = 0x80  # in a wait status, beside the signal
+REPORTED = 0x7F  # the low byte of a stopped child's wait status (wait(2), WIFSTOPPED)
 STOP_SIGNALS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 HARMLESS = (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
 """Signals that end nobody."""
@@ -35,13 +36,16 @@ HARMLESS = (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal
 def of(task: FrozenTask) -> tuple[int, int, int]:
     """(state, exit code, stop signal) as the image has them.
 
-    The exit code of a stopped task is its stop signal until the parent has waited for it, and 0 then, as
-    /proc/PID/stat shows it (fs/proc/array.c, do_task_stat, Linux 5.17). CRIU writes 0 always.
+    The exit code of a stopped task is the wait status that its parent has taken already, or 0. CRIU writes 0 always:
+    to its images, and from them, every stop is news. The kernel has it the other way round: the stop signal until the
+    parent has waited, 0 then (fs/proc/array.c, do_task_stat, Linux 5.17).
     """
     if not task.threads:
         return DEAD, task.stat.exit_code, 0
     stop = task.leader.tracee.stop
-    return (STOPPED, task.stat.exit_code, stop.signal) if stop.is_group_stop else (ALIVE, 0, 0)
+    if not stop.is_group_stop:
+        return ALIVE, 0, 0
+    return STOPPED, 0 if task.stat.exit_code else stop.signal << 8 | REPORTED, stop.signal
 
 
 def restore(tree: NewTree, grouped: Milestone) -> None:
@@ -131,7 +135,7 @@ def _bury(task: NewTask, buried: Milestone) -> None:
 
 def _witness(task: NewTask, stops: dict[int, Step]) -> None:
     """Takes the reports that were taken already."""
-    reported = [c for c in task.children if c.pid in stops and not c.core.tc.exit_code]
+    reported = [c for c in task.children if c.pid in stops and c.core.tc.exit_code]
     if reported:
         with task.step(stages.WITNESS, "stops of its children", [stops[c.pid] for c in reported]) as step:
             for child in reported:

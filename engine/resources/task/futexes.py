@@ -63,7 +63,7 @@ def restore_thread(thread: NewThread) -> None:
         step.call("set_tid_address", thread.core.thread_info.clear_tid_addr)
         if core.futex_rla_len:
             step.call("set_robust_list", core.futex_rla, core.futex_rla_len)
-        if core.HasField("rseq_entry"):
+        if core.rseq_entry.rseq_abi_pointer:
             entry = core.rseq_entry
             step.call("rseq", entry.rseq_abi_pointer, entry.rseq_abi_size, 0, entry.signature)
 

@@ -66,7 +66,7 @@ def test_nobody_dies_of_a_harmless_signal(number: int) -> None:
 
 
 def stopped(number: int, reported: bool, group: int = 6) -> Born:
-    return Born(6, 5, group, state=STOPPED, stop_signal=number, exit_code=0 if reported else number)
+    return Born(6, 5, group, state=STOPPED, stop_signal=number, exit_code=number << 8 | 0x7F if reported else 0)
 
 
 def test_a_stop_that_was_reported_is_taken_by_the_parent() -> None:
