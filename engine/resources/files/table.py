@@ -136,6 +136,8 @@ class Registry:
 def _kind(file: Descriptor) -> str:
     """What the file is, for people."""
     kind = st.S_IFMT(file.mode)
+    if file.link.startswith("/memfd:"):
+        return "memory files (memfd_create)"
     if kind in KINDS:
         return KINDS[kind]
     if kind in (st.S_IFCHR, st.S_IFBLK):
