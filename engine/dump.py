@@ -142,7 +142,7 @@ def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
     contents.reserve(frozen, proc.pid, status.vm_resident or 0)
     try:
         frozen.gadgets[proc.pid] = find_gadgets(proc.pid, proc.maps())
-    except Refused:  # it is about to exec or to exit; if it is still there in the freeze, it is asked again
+    except (Refused, KernelError):  # it is about to exec or to exit; what is still there in the freeze is asked again
         return
 
 
