@@ -75,13 +75,13 @@ def test_a_shell_with_traps_and_jobs(tmp_path: Path, images: Path) -> None:
 
 
 def _write_compressible(path: Path, size: int) -> None:
-    """Half noise, half repetition: there is something to find and something to carry."""
+    """Some noise, much repetition: there is something to find and something to carry."""
     chance = random.Random(7)
     block = 1 << 16
     with open(path, "wb") as file:
         for _ in range(size // block):
-            file.write(chance.randbytes(block // 2))
-            file.write(bytes(chance.choices(b"abcdefgh", k=64)) * (block // 128))
+            file.write(chance.randbytes(block // 16))
+            file.write(bytes(chance.choices(b"abcdefgh", k=64)) * (block // 64 - block // 1024))
 
 
 def _write_project(place: Path, files: int) -> None:

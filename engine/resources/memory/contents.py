@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import fs, mman
@@ -161,8 +162,11 @@ def pieces(task: NewTask) -> tuple[int, list[Piece]]:
             raise ImageError(f"pagemap-{task.pid}.img: pages of a parent image are not supported yet")
         if entry.HasField("flags") and not entry.flags & PE_PRESENT:
             continue
+        if entry.vaddr % PAGE:
+            raise ImageError(f"pagemap-{task.pid}.img: {entry.vaddr:#x} is not the address of a page")
         found.append(Piece(entry.vaddr, length, offset))
         offset += length
+    _check_size(task, offset)
     return messages[0].pages_id, _clip(task, found)
 
 
@@ -192,7 +196,6 @@ def restore(task: NewTask) -> None:
     if not found:
         return
     path = task.pages_path
-    _check_size(task, path, found)
     with task.step(stages.FILL, "contents") as step:
         step.why = f"{task.leader}, contents from {path}"
         total = sum(piece.length for piece in found)
@@ -205,14 +208,21 @@ def restore(task: NewTask) -> None:
     task.tree.timings.add("pages_restored", total // PAGE)
 
 
-def _check_size(task: NewTask, path: str, found: list[Piece]) -> None:
+def _check_size(task: NewTask, need: int) -> None:
+    """Before anybody maps or reads it: beyond its end lies SIGBUS."""
+    path = task.pages_path
     try:
-        size = os.stat(path).st_size
+        status = os.stat(path)
     except FileNotFoundError:
+        if not need:  # a pages file without pages is not written
+            return
         raise ImageError(f"{path}: is missing; pagemap-{task.pid}.img refers to it") from None
-    need = max(piece.offset + piece.length for piece in found)
-    if size < need:
-        raise ImageError(f"{path}: is truncated; {need} bytes are needed, it has {size}")
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{path}: not a regular file")
+    if status.st_size < need:
+        raise ImageError(f"{path}: is truncated; {need} bytes are needed, it has {status.st_size}")
 
 
 def _read(step: Emitter, fd: Slot, found: list[Piece]) -> None:

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from engine.abi import xsave
-from engine.errors import Obstacle, Refused
+from engine.errors import ImageError, Obstacle, Refused
 from engine.images import pb
 from engine.kernel._native import ffi, lib
 from engine.kernel.home import Home, restarted
@@ -33,6 +33,7 @@ _DESCRIPTOR_BITS = ("seg_32bit", "contents_l", "contents_h", "read_exec_only", "
                     "seg_not_present", "usable")  # fmt: skip
 
 _FXSAVE = struct.Struct("<HHHHQQII32I64I")  # cwd swd twd fop rip rdp mxcsr mxcsr_mask st_space xmm_space
+ST_WORDS, XMM_WORDS = 32, 64
 PADDING_WORDS = 24  # the rest of the 512-byte legacy area
 
 # user_x86_xsave_entry's field -> (component of XCR0, struct code of its words)
@@ -119,6 +120,8 @@ def home_of(thread: NewThread, template: bytes) -> Home:
 
 def _extended(thread: NewThread, template: bytes) -> bytes:
     fpregs, state = thread.core.thread_info.fpregs, bytearray(template)
+    if len(fpregs.st_space) != ST_WORDS or len(fpregs.xmm_space) != XMM_WORDS:
+        raise ImageError(f"core-{thread.tid}.img: the floating-point registers are not complete")
     head = (fpregs.cwd, fpregs.swd, fpregs.twd, fpregs.fop, fpregs.rip, fpregs.rdp, fpregs.mxcsr, fpregs.mxcsr_mask)
     _FXSAVE.pack_into(state, 0, *head, *fpregs.st_space, *fpregs.xmm_space)
     features = 0b11
@@ -137,7 +140,10 @@ def _fill_components(thread: NewThread, image: pb.user_x86_xsave_entry, state: b
     for field, (bit, code) in _COMPONENTS.items():
         words = getattr(image, field)
         if words and enabled >> bit & 1:
-            struct.pack_into(f"<{len(words)}{code}", state, _place(bit)[0], *words)
+            offset, size = _place(bit)
+            if len(words) * struct.calcsize(code) > size:
+                raise ImageError(f"core-{thread.tid}.img: {field} is larger than its {size} bytes in the processor")
+            struct.pack_into(f"<{len(words)}{code}", state, offset, *words)
 
 
 def _place(bit: int) -> tuple[int, int]:
