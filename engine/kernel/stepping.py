@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import Obstacle, Refused
+from engine.errors import EngineBug, Obstacle, Refused
 from engine.plan.listing import line
 from engine.plan.ops import Ref
 from engine.plan.step import FAILED, RUNNING, WAITING, Runner
@@ -42,8 +42,8 @@ class Stopped:
         self.injection.write(address, (value & (1 << 8 * width) - 1).to_bytes(width, "little"))
 
     def spawn(self, actor: Actor, child: Actor, args: int) -> int:
-        """A child would begin in the blob."""
-        raise Refused([Obstacle(actor.name, "births cannot be stepped through", "do without --step")])
+        """No frozen task bears anybody: the plan was verified."""
+        raise EngineBug(f"{actor.name} spawns {child.name}")
 
 
 def step_through(runner: Runner, show: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ NUMBERS = 1 << 31
 
 def of_questions(actors: Iterable[Actor]) -> Rules:
     """For a plan that asks a frozen task: each actor is one of its threads; no memory of the task is touched."""
-    return Rules(ASKING, [actor.index for actor in actors], {}, NUMBERS)
+    return Rules(ASKING, [actor.index for actor in actors], {}, NUMBERS, births=False)
 
 
 def of_restore(tree: NewTree, scratch: Area) -> Rules:

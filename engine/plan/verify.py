@@ -88,6 +88,7 @@ class Rules(NamedTuple):
     descriptors: int = 0  # all numbers are below
     tasks: Collection[int] = ()  # pids and tids that the plan makes
     arena: tuple[int, int] = (0, 0)
+    births: bool = True  # whether tasks may be spawned
 
 
 def verify(plan: Plan, rules: Rules) -> None:
@@ -209,6 +210,8 @@ class _Checker:
 
     def _spawn(self, op: Op) -> int:
         place, size, control = op.args
+        if not self.rules.births:
+            raise Broken("a frozen task bears nobody")
         if not isinstance(control, Ref) or control.block != CONTROLS or size != CLONE_ARGS.size:
             raise Broken("it takes struct clone_args and the control block of an actor")
         child, rest = divmod(control.offset, CONTROL_SIZE)

@@ -12,7 +12,7 @@ import pytest
 
 from engine.abi import prctl
 from engine.abi.sched import CLONE_VM
-from engine.errors import PlanError, Refused
+from engine.errors import EngineBug, PlanError, Refused
 from engine.kernel.freeze import Freezer
 from engine.kernel.home import Home
 from engine.kernel.inject import Injection, find_gadgets
@@ -133,9 +133,9 @@ def test_a_failed_call_is_the_same_error(victim: subprocess.Popen[str]) -> None:
     assert victim.poll() is None
 
 
-def test_births_and_meetings_are_refused_by_name(victim: subprocess.Popen[str]) -> None:
+def test_births_are_bugs_and_meetings_are_refused_by_name(victim: subprocess.Popen[str]) -> None:
     plan = Plan(23)
-    with Frozen(victim.pid) as injection, pytest.raises(Refused, match="births cannot be stepped through"):
+    with Frozen(victim.pid) as injection, pytest.raises(EngineBug, match="a frozen task bears nobody"):
         actor, child = plan.actor("thread"), plan.actor("child")
         child.emit("child").halt()
         actor.emit("birth").spawn(child, CLONE_VM)
