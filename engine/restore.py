@@ -20,7 +20,7 @@ from engine.plan.place import find_hole
 from engine.plan.verify import verify
 from engine.quiet import NoCollection
 from engine.rebuild import NewTask, NewTree
-from engine.resources import inventory, stages
+from engine.resources import foreign, inventory, stages
 from engine.resources.cgroups import Groups
 from engine.resources.files.opener import Opener
 from engine.resources.memory import inherit, mappings, shared
@@ -59,6 +59,7 @@ def _plan(new: NewTree) -> None:
     room = shared.largest(new)
     new.scratch = find_hole(areas, room)
     new.opener = Opener(new, resources.FILES)
+    foreign.check(new)
     new.plan.halt = signals.free_signal(new)
     tree.prepare(new)
     inherit.plan(new)

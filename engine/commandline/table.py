@@ -197,17 +197,17 @@ NAMESPACES = (
 CGROUPS = (
     _value("manage-cgroups", "MODE", "DR", "none, props, soft, full, strict or ignore",
            fold=last(choice("none", "props", "soft", "full", "strict", "ignore", "default"), "soft"),
-           default="soft", optional=True, reason="a tree is restored into the cgroups of Amber itself"),
+           default="soft", optional=True, works="DR"),
     _value("cgroup-root", "[CONTROLLER:]PATH", "DR", "cgroup that paths are relative to", refused="R",
-           reason="a tree is restored into the cgroups of Amber itself", repeats=True),
+           reason="paths of cgroups are those of the dump", repeats=True),
     _value("cgroup-props", "TEXT", "D", "properties of cgroups to save", refused="D",
-           reason="cgroups are not saved"),
+           reason="properties of cgroups are not saved"),
     _value("cgroup-props-file", "FILE", "D", "properties of cgroups to save", refused="D",
-           reason="cgroups are not saved"),
+           reason="properties of cgroups are not saved"),
     _value("cgroup-dump-controller", "NAME", "D", "cgroup controllers to save",
-           reason="cgroups are not saved", repeats=True),
+           reason="the places in all hierarchies are saved", repeats=True),
     _value("cgroup-yard", "PATH", "DR", "where the cgroup file systems are mounted", refused="DR",
-           reason="cgroups are not saved"),
+           reason="they are taken from where they are mounted"),
 )
 
 CHECK = (

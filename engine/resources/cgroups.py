@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OWN = 1  # number of the engine's own set
 DELETED = " (deleted)"
 EXISTING = ("none", "props")  # modes of --manage-cgroups in which no group is made
+PLAIN = pb.cgroup_perms(mode=0o755, uid=0, gid=0)
 Places = dict[str, str]  # by hierarchy ("cpu,cpuacct", "name=systemd", "" for version 2), the path of the group
 
 
@@ -124,10 +125,10 @@ class Groups:
             self._own = places(proc.read("cgroup"))
         self._sets = {one.id: {ctl.name: ctl.path for ctl in one.ctls} for one in entry.sets}
         self._left = self._sets.get(self.tree.inventory.root_cg_set, {})  # where who dumped it was
-        self._perms = {
-            (",".join(controller.cnames), path): perms
+        self._saved = {
+            (",".join(controller.cnames), path): saved
             for controller in entry.controllers
-            for path, perms in _flat(controller.dirs, "/")
+            for path, saved in _flat(controller.dirs, "/")
         }
 
     def plan(self) -> None:
@@ -188,6 +189,8 @@ class Groups:
                 continue
             if not os.path.isdir(directory):
                 self._note_missing(hierarchy, path, directory)
+            elif self.tree.options.manage_cgroups == "strict":
+                self._refuse(hierarchy, path, "it exists, and --manage-cgroups strict forbids that")
             unified = name == "tasks" and not hierarchy
             files.append(os.path.join(directory, "cgroup.threads" if unified else name))
         return files
@@ -196,12 +199,14 @@ class Groups:
         mode = self.tree.options.manage_cgroups
         if mode in EXISTING:
             self._refuse(hierarchy, path, f"it does not exist, and --manage-cgroups {mode} makes none")
-        default = pb.cgroup_perms(mode=0o755, uid=0, gid=0)
-        self.missing[directory] = self._perms.get((hierarchy, path), default)
+        saved = self._saved.get((hierarchy, path), pb.cgroup_dir_entry())
+        if saved.properties:
+            self.tree.options.log.warning(f"control group {hierarchy}:{path}: its limits in the image are not set")
+        self.missing[directory] = saved.dir_perms if saved.HasField("dir_perms") else PLAIN
 
     def _refuse(self, hierarchy: str, path: str, reason: str) -> None:
         name = f"control group {hierarchy}:{path}"
-        remedy = "make it, or leave control groups alone with --manage-cgroups ignore"
+        remedy = "leave control groups alone with --manage-cgroups ignore"
         self._obstacles[name] = Obstacle(name, reason, remedy)
 
 
@@ -210,11 +215,10 @@ def _set_of(thread: NewThread) -> int:
     return thread.core.thread_core.cg_set or thread.task.core.thread_core.cg_set or thread.task.core.tc.cg_set
 
 
-def _flat(entries: Iterable[pb.cgroup_dir_entry], above: str) -> Iterator[tuple[str, pb.cgroup_perms]]:
+def _flat(entries: Iterable[pb.cgroup_dir_entry], above: str) -> Iterator[tuple[str, pb.cgroup_dir_entry]]:
     for entry in entries:
         path = os.path.join(above, entry.dir_name).rstrip("/") or "/"
-        if entry.HasField("dir_perms"):
-            yield path, entry.dir_perms
+        yield path, entry
         yield from _flat(entry.children, path)
 
 
@@ -238,7 +242,7 @@ def _make(path: str, perms: pb.cgroup_perms, new: list[str]) -> None:
     """With those above it that are missing too."""
     if os.path.isdir(path):
         return
-    _make(os.path.dirname(path), pb.cgroup_perms(mode=0o755, uid=0, gid=0), new)
+    _make(os.path.dirname(path), PLAIN, new)
     try:
         os.mkdir(path)
         new.append(path)
