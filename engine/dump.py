@@ -10,7 +10,7 @@ from errno import ENOENT, ESRCH
 from typing import TYPE_CHECKING
 
 from engine import rehearsal, resources, stats
-from engine.errors import EngineBug, KernelError, Refused, UsageError
+from engine.errors import AmberError, EngineBug, KernelError, Refused, UsageError
 from engine.frozen import FrozenTask, FrozenTree
 from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
@@ -131,8 +131,10 @@ def _prepare(frozen: FrozenTree) -> None:
                 queue += proc.children()
         except KernelError as error:
             # a thread that ends takes its list of children along; whoever is missed is prepared in the freeze
-            if error.errno not in (ESRCH, ENOENT) or (error.errno == ESRCH and pid == frozen.options.pid):
+            if error.errno not in (ESRCH, ENOENT):
                 raise
+            if error.errno == ESRCH and pid == frozen.options.pid:
+                raise AmberError(f"pid {pid}: there is no such process") from error
 
 
 def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
@@ -182,7 +184,8 @@ def _look(task: FrozenTask) -> None:
         thread.home = Home.of(thread.tracee)
         futexes.leave_critical_section(thread)
         if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):
-            task.refuse(str(thread), "it is still on its way home from an engine that was killed", "try again")
+            reason = "it is still on its way home from an engine that was killed"
+            task.refuse(str(thread), reason, "try again; a stopped task must first be continued with SIGCONT")
         thread.status = task.status if thread is task.leader else task.thread_status(thread.tid)
 
 

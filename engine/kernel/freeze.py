@@ -140,6 +140,8 @@ class Freezer:
         return sum(len(p.threads) or 1 for p in self.processes) != before
 
     def _meet(self, pid: int, parent: Frozen | None) -> Frozen | None:
+        if pid == os.getpid():
+            raise Refused([Obstacle(f"pid {self.root}", "Amber itself is in its tree", "run it from another shell")])
         try:
             frozen = Frozen(pid, parent, ProcDir(pid))
         except KernelError as error:

@@ -77,8 +77,6 @@ class Scene:
 
     def _check_whole(self) -> None:
         self.victim.check()
-        if self.victim.kind.stopped:
-            self.victim.wake()
         self.victim.end()
         self.pidfile.unlink(missing_ok=True)
         (self.work / "stats-restore").unlink(missing_ok=True)

@@ -82,9 +82,14 @@ class Victim:
 
     def stop(self) -> None:
         """All of it is in a job-control stop afterwards."""
-        for pid in session_of(self.pid):
-            os.kill(pid, signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
+        self.await_stop()
+
+    def await_stop(self) -> None:
+        """Stopping, as again when a tracer has gone, takes a moment."""
+        until = time.monotonic() + PATIENCE
         while any("\tT" not in line for line in self.look() if line.startswith("State")):
+            assert time.monotonic() < until, self.look()
             time.sleep(0.001)
 
     def look(self) -> list[str]:
@@ -112,19 +117,27 @@ class Victim:
             time.sleep(0.002)
 
     def check(self) -> None:
-        """Alive, as it was, and going on (or standing still, if that is what it did)."""
+        """Alive, as it was, and going on. A stopped one is continued for that: whatever an engine made it do, it gets
+        home when it runs, and until then it stands still."""
+        if self.kind.stopped:
+            self.await_stop()
+            self.send(signal.SIGCONT)
+        self.check_progress()
+        if self.kind.stopped:
+            self.stop()
         until = time.monotonic() + PATIENCE
         while self.look() != self.state:  # a thread that is in its handler has another mask
             assert time.monotonic() < until, f"{self.look()}, before: {self.state} {self.complaints.read_text()}"
+            if self.kind.stopped:  # it may have been stopped just there
+                self.send(signal.SIGCONT)
+                self.check_progress()
+                self.stop()
             time.sleep(0.002)
-        if not self.kind.stopped:
-            self.check_progress()
 
-    def wake(self) -> None:
-        """A stopped one must be able to go on, too."""
+    def send(self, number: int) -> None:
+        """A signal to all of it."""
         for pid in session_of(self.pid):
-            os.kill(pid, signal.SIGCONT)
-        self.check_progress()
+            os.kill(pid, number)
 
     def arenas(self) -> int:
         """Mappings that an engine left behind."""
@@ -133,9 +146,8 @@ class Victim:
 
     def end(self) -> None:
         """Kills the session and waits until nothing of it is left."""
-        while found := session_of(self.pid):
-            for pid in found:
-                os.kill(pid, signal.SIGKILL)
+        while session_of(self.pid):
+            self.send(signal.SIGKILL)
             reap_orphans()
             time.sleep(0.002)
         reap_orphans()
