@@ -37,7 +37,7 @@ long ptrace_regset(long request, int pid, unsigned type, void *buf, size_t size)
 long wait_task(int pid, int *status, int flags);
 long slurp(int dirfd, const char *name, void *buf, size_t size);
 long descriptor_facts(int proc, int pidfd, void *found, int count, char *texts, size_t size);
-long copy_pieces(int pid, int write, const struct piece *pieces, long count, int threads, uint64_t *fault);
+long copy_pieces(int pid, int mem, const struct piece *pieces, long count, int threads, uint64_t *fault);
 long map_file(int fd, uint64_t offset, uint64_t length, int writable, int populate);
 long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, uint64_t blocked);
 long find_bytes(const void *haystack, size_t size, const void *needle, size_t length);

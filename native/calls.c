@@ -237,7 +237,7 @@ struct piece {
 };
 
 struct copy {
-	int pid, write;
+	int pid, mem; /* mem: an open /proc/PID/mem to read through instead, or -1 */
 	const struct piece *pieces;
 	long count;
 	long next; /* taken by the threads in turn */
@@ -255,8 +255,10 @@ static void *copy_some(void *arg)
 		struct iovec remote = { (void *)job->pieces[i].remote, job->pieces[i].length };
 
 		while (local.iov_len) {
-			long n = raw_syscall(job->write ? SYS_process_vm_writev : SYS_process_vm_readv, job->pid,
-					     (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
+			long n = job->mem >= 0
+				? raw_syscall(SYS_pread64, job->mem, (uint64_t)local.iov_base, local.iov_len,
+					      (uint64_t)remote.iov_base, 0, 0)
+				: raw_syscall(SYS_process_vm_readv, job->pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
 
 			if (n <= 0) {
 				job->error = n ? n : -EFAULT;
@@ -270,11 +272,12 @@ static void *copy_some(void *arg)
 	return NULL;
 }
 
-/* Copies all pieces out of (or into) the memory of pid with up to `threads` threads; the caller is one of them.
+/* Copies all pieces out of the memory of pid with up to `threads` threads; the caller is one of them. process_vm_readv
+ * is faster; through `mem` pages that relatives share stay shared, and what the task may not read is read.
  * 0, or -errno with *fault = the remote address that failed. */
-static long copy_pieces(int pid, int write, const struct piece *pieces, long count, int threads, uint64_t *fault)
+static long copy_pieces(int pid, int mem, const struct piece *pieces, long count, int threads, uint64_t *fault)
 {
-	struct copy job = { pid, write, pieces, count, 0, 0, 0 };
+	struct copy job = { pid, mem, pieces, count, 0, 0, 0 };
 	pthread_t helpers[7];
 	int started = 0;
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -56,7 +57,7 @@ def _hash(test: Description) -> str:
 
 def _compile(test: Description, binary: Path) -> None:
     """Under a temporary name first: whoever finds the final one finds it whole."""
-    unfinished = binary.with_name(f"{binary.name}.{os.getpid()}")
+    unfinished = binary.with_name(f"{binary.name}.{secrets.token_hex(8)}")  # pids repeat in other namespaces
     sources = (str(test.program), str(LIBRARY / "zdtm.c"))
     words = [compiler(), *CFLAGS, *test.cflags, "-o", str(unfinished), *sources, *test.ldlibs]
     result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

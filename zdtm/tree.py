@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -163,7 +164,8 @@ class Tree:
         """After a restore with --leave-stopped."""
         self.check_stopped()
         for pid in self.nursery.tree():
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # woken before, it may have ended another one
+                os.kill(pid, signal.SIGCONT)
 
     def check_verdict(self) -> None:
         """Tells the program to check itself."""

@@ -10,12 +10,12 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from engine.errors import AmberError, KernelError
+from engine.errors import KernelError
 from engine.kernel import calls
 from engine.kernel._native import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
 PAGE = 4096
 TMPFS_MAGIC = 0x01021994
@@ -52,21 +52,26 @@ class PagesFile:
             raise KernelError("mmap", -address, self.path)
         self._address, self._reserved = address, size
 
-    def copy(self, pid: int, runs: Iterable[tuple[int, int]], hidden: Iterable[tuple[int, int]] = ()) -> int:
-        """Appends the memory of a stopped task: (start, end) in order; those also in `hidden` the task itself may not
-        read, so they are taken through /proc/PID/mem. Returns the number of pages."""
-        runs = list(runs)
+    def copy(self, pid: int, runs: list[tuple[int, int]], gently: Callable[[int], bool]) -> int:
+        """Appends the memory of a stopped task: (start, end) in order. Where `gently`(start) says so it is read through
+        /proc/PID/mem (engine/kernel/calls.py says why). Returns the number of pages."""
         total = sum(end - start for start, end in runs)
         self.reserve(self._used + total)
-        secret = set(hidden)
-        pieces, at = [], self._address + self._used
+        fast: list[tuple[int, int, int]] = []
+        gentle: list[tuple[int, int, int]] = []
+        at = self._address + self._used
         for start, end in runs:
-            if (start, end) in secret:
-                self._copy_hidden(pid, start, end - start, at)
-            else:
-                pieces += [(a, at + a - start, min(PIECE, end - a)) for a in range(start, end, PIECE)]
+            pieces = gentle if gently(start) else fast
+            pieces += [(a, at + a - start, min(PIECE, end - a)) for a in range(start, end, PIECE)]
             at += end - start
-        calls.copy_memory(pid, pieces, threads=THREADS if total > SERIAL else 1)
+        threads = THREADS if total > SERIAL else 1
+        calls.copy_memory(pid, fast, threads=threads)
+        if gentle:
+            mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                calls.copy_memory(pid, gentle, mem, threads)
+            finally:
+                os.close(mem)
         self._used += total
         return total // PAGE
 
@@ -77,15 +82,6 @@ class PagesFile:
         os.close(self._fd)
         if not self._used:
             os.unlink(self.path)
-
-    def _copy_hidden(self, pid: int, start: int, length: int, at: int) -> None:
-        mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            buffer = ffi.buffer(ffi.cast("char *", at), length)
-            if os.preadv(mem, [buffer], start) != length:
-                raise AmberError(f"pid {pid}: memory at {start:#x} cannot be read")
-        finally:
-            os.close(mem)
 
     def _unmap(self) -> None:
         if self._address:

@@ -47,13 +47,18 @@ def read_memory(pid: int, address: int, size: int) -> bytes:
     return bytes(ffi.buffer(buffer, size))
 
 
-def copy_memory(pid: int, pieces: list[tuple[int, int, int]], write: bool = False, threads: int = 1) -> None:
-    """Copies (remote, local, length) pieces between a task and us, in several threads, the GIL released."""
+def copy_memory(pid: int, pieces: list[tuple[int, int, int]], mem: int = -1, threads: int = 1) -> None:
+    """Copies (remote, local, length) pieces of a task's memory to us, in several threads, the GIL released.
+
+    With `mem`, an open /proc/PID/mem, pages that relatives share by copy-on-write stay shared, and memory that the task
+    itself may not read is read. Without it process_vm_readv(2) is used: faster, but it pins pages, and the kernel gives
+    the task a copy of its own of every shared page that is pinned (mm/gup.c, FAULT_FLAG_UNSHARE, Linux 5.19).
+    """
     if not pieces:
         return
     fault = ffi.new("uint64_t *")
     array = ffi.new("struct piece[]", pieces)
-    error = lib.copy_pieces(pid, int(write), array, len(pieces), threads, fault)
+    error = lib.copy_pieces(pid, mem, array, len(pieces), threads, fault)
     if error:
-        call = "process_vm_writev" if write else "process_vm_readv"
+        call = "process_vm_readv" if mem < 0 else "pread of /proc/PID/mem"
         raise KernelError(call, -error, f"pid {pid}, memory at {fault[0]:#x}")

@@ -58,6 +58,7 @@ class Troupe:
         os.ftruncate(self._memfd, plan.size)
         self.view = mmap.mmap(self._memfd, plan.size)
         self.view[: plan.size] = bytes(plan.encode(base))
+        self._helpers: set[int] = set()  # threads that help for a while (contents.py)
         self._started = False
 
     def __enter__(self) -> Troupe:
@@ -75,9 +76,8 @@ class Troupe:
         self._make_room(root, first_number + len(descriptors))
         self._start(root, self.by_tid[self.root].actor)
         waiting = set(self.by_tid)
-        while waiting:
-            tid = self._next_halt()
-            waiting.discard(tid)
+        while waiting or self._helpers:
+            waiting.discard(self._next_event())
 
     def set_state(self, tid: int, home: Home) -> None:
         """Gives a halted task its registers, extended state and signal mask."""
@@ -171,8 +171,9 @@ class Troupe:
         root.set_signal_mask(U64 & ~(1 << self.plan.halt - 1))
         request(abi.PTRACE_CONT, root.tid)
 
-    def _next_halt(self) -> int:
-        """Waits until one more task has halted; welcomes those that are born meanwhile."""
+    def _next_event(self) -> int:
+        """Waits until one more task has halted, whose tid is returned, or a helper has ended (0); welcomes those that are
+        born meanwhile."""
         status = ffi.new("int *")
         while True:
             result = lib.wait_task(-1, status, 0)
@@ -182,22 +183,26 @@ class Troupe:
                 raise AmberError("all tasks of the restore are gone")
             role = self.by_tid.get(result)
             if role is None:
-                self._welcome_helper(result, status[0])
+                if self._helper_has_ended(result, status[0]):
+                    return 0
                 continue
             if role.tid not in self.tracees:
                 self.tracees[role.tid] = Tracee(role.pid, role.tid)
             if self._has_halted(role, status[0]):
                 return role.tid
 
-    def _welcome_helper(self, tid: int, status: int) -> None:
-        """A thread that only helps (contents.py) and a zombie to be (fates.py) are traced too: they halt when one of
-        their ops fails. Any other signal is one to die by."""
-        if os.WIFSTOPPED(status):
-            signal, event = os.WSTOPSIG(status), status >> 16
-            if (signal, event) == (self.plan.halt, 0):
-                for actor in self.plan.actors:
-                    raise_error(self.plan, actor, self.view)
-            lib.ptrace_call(abi.PTRACE_CONT, tid, 0, 0 if event else signal)
+    def _helper_has_ended(self, tid: int, status: int) -> bool:
+        """A helper is traced as everybody is, so its end must be seen before we let go: one that is still about to end
+        would take its process along (PTRACE_O_EXITKILL). It halts when one of its ops fails."""
+        if not os.WIFSTOPPED(status):
+            self._helpers.discard(tid)
+            return True
+        self._helpers.add(tid)
+        if (os.WSTOPSIG(status), status >> 16) == (self.plan.halt, 0):
+            for actor in self.plan.actors:
+                raise_error(self.plan, actor, self.view)
+        lib.ptrace_call(abi.PTRACE_CONT, tid, 0, 0)
+        return False
 
     def _has_halted(self, role: Role, status: int) -> bool:
         try:

@@ -31,7 +31,7 @@ from engine.resources import stages
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from engine.frozen import FrozenTask, FrozenTree
     from engine.plan.builder import Emitter
@@ -74,13 +74,20 @@ def write(task: FrozenTask) -> None:
     pages = task.tree.pages.pop(task.pid)
     with task.tree.timings.span("memdump_time"):
         runs = scan(task)
-    unreadable = [v for v in task.mm.vmas if not v.prot & mman.PROT_READ]
-    hidden = [run for run in runs if any(v.start <= run.start < v.end for v in unreadable)]
     with task.tree.timings.span("memwrite_time"):
-        count = pages.copy(task.pid, runs, hidden)
+        count = pages.copy(task.pid, runs, _gently(task))
         pages.close()
     task.tree.timings.add("pages_written", count)
     task.tree.images.write("PAGEMAP", task.pid, entries(runs, pages.number))
+
+
+def _gently(task: FrozenTask) -> Callable[[int], bool]:
+    """Which addresses must not be read the fast way: everything of a task that has relatives in the tree, whose pages
+    may be shared by copy-on-write, and else what the task itself may not read."""
+    if any(other.ppid == task.pid or other.pid == task.ppid for other in task.tree.alive):
+        return lambda _: True
+    unreadable = [(v.start, v.end) for v in task.mm.vmas if not v.prot & mman.PROT_READ]
+    return lambda address: any(start <= address < end for start, end in unreadable)
 
 
 def scan(task: FrozenTask) -> list[Run]:
