@@ -15,7 +15,7 @@ from engine.kernel import calls
 from engine.kernel._native import ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 PAGE = 4096
 TMPFS_MAGIC = 0x01021994
@@ -52,7 +52,7 @@ class PagesFile:
             raise KernelError("mmap", -address, self.path)
         self._address, self._reserved = address, size
 
-    def copy(self, pid: int, runs: list[tuple[int, int]], gently: Callable[[int], bool]) -> int:
+    def copy(self, pid: int, runs: Sequence[tuple[int, int]], gently: Callable[[int], bool]) -> int:
         """Appends the memory of a stopped task: (start, end) in order. Where `gently`(start) says so it is read through
         /proc/PID/mem (engine/kernel/calls.py says why). Returns the number of pages."""
         total = sum(end - start for start, end in runs)
