@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import bench, engines, suite
+from . import bench, compat, engines, suite
 from .description import Description, DescriptionError
 from .engines import EngineMissing
 from .report import Report, summary
@@ -64,6 +64,14 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compat(options: argparse.Namespace) -> int:
+    tests, criu = _chosen(options), compat.find_criu()
+    columns = compat.pairs(criu)
+    rows = compat.run(tests, columns, options.parallel)
+    print(compat.page(rows, columns, compat.version_of(criu)), end="")
+    return int(any(result.outcome is Outcome.FAILED for row in rows for result in row.results))
+
+
 def _chosen(options: argparse.Namespace) -> list[Description]:
     return suite.collect(options.test, options.tests, options.exclude)
 
@@ -94,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument("--rounds", type=_count, default=5, metavar="N", help="so many for each engine")
     measuring.add_argument("--place", default="/dev/shm", metavar="DIR", help="a memory file system for the images")
     measuring.add_argument("--json", metavar="FILE", help="write every sample there")
+    comparing = commands.add_parser("compat", help="let Amber and criu restore each other's images")
+    comparing.set_defaults(command=_compat)
+    _add_choice(comparing, required=True)
+    comparing.add_argument("-p", "--parallel", type=_count, default=1, metavar="N", help="so many at a time")
     running = commands.add_parser("run", help="run tests")
     running.set_defaults(command=_run)
     _add_choice(running, required=True)
