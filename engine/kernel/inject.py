@@ -285,7 +285,9 @@ class Injection:
         below = pointers[0] - RED_ZONE - need & -64
         if any(m.start <= below and below + need < m.end and m.prot & mman.PROT_WRITE for m in mappings):
             return below
-        raise Refused([Obstacle(f"pid {self.leader.pid}", "its stack has no room for a safety frame")])
+        # the usual reason: an engine was killed here, and the task, which is stopped, could not run home since
+        remedy = "if it is stopped, it must first be continued with SIGCONT"
+        raise Refused([Obstacle(f"pid {self.leader.pid}", "its stack has no room for a safety frame", remedy)])
 
 
 _encoded: dict[tuple[object, ...], bytes] = {}
