@@ -22,9 +22,12 @@ from engine.resources import stages
 from engine.resources.task import creds, names, signals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.frozen import FrozenTask
     from engine.plan.graph import Milestone, Step
     from engine.rebuild import NewTask, NewTree
+    from engine.resources.task.groups import StandIn
 
 CORE_DUMPED = 0x80  # in a wait status, beside the signal
 REPORTED = 0x7F  # the low byte of a stopped child's wait status (wait(2), WIFSTOPPED)
@@ -48,9 +51,9 @@ def of(task: FrozenTask) -> tuple[int, int, int]:
     return STOPPED, 0 if task.stat.exit_code else stop.signal << 8 | REPORTED, stop.signal
 
 
-def restore(tree: NewTree, grouped: Milestone) -> None:
+def restore(tree: NewTree, grouped: Milestone, stand_ins: Sequence[StandIn]) -> None:
     """The steps of zombies and stopped tasks, of their parents, and of their threads. `grouped` is passed when every
-    task is in its process group."""
+    task is in its process group, and the stand-ins end then."""
     buried = tree.graph.milestone("the zombies are dead")
     stops = {}
     for task in tree.tasks:
@@ -59,7 +62,7 @@ def restore(tree: NewTree, grouped: Milestone) -> None:
         elif task.state == STOPPED:
             stops[task.pid] = _stop(task, grouped, buried)
     for task in tree.alive:
-        _bury(task, buried)
+        _bury(task, buried, [s.pid for s in stand_ins if s.parent is task])
         _witness(task, stops)
         with task.step(stages.READY, "the meeting") as step:
             step.reaches.append(tree.everyone)
@@ -121,15 +124,17 @@ def _is_looked_after(task: NewTask) -> bool:
     return any(parent and parent.pgid != task.pgid and parent.sid == other.sid for other, parent in pairs)
 
 
-def _bury(task: NewTask, buried: Milestone) -> None:
-    """Sees each dead child die, and forgets the signals about it."""
+def _bury(task: NewTask, buried: Milestone, stand_ins: Sequence[int]) -> None:
+    """Sees each dead child die, and forgets the signals about it; of stand-ins nothing stays."""
     dead = [child for child in task.children if child.dead]
-    if not dead:
+    if not dead and not stand_ins:
         return
     with task.step(stages.PERSONAL, "death of its children") as step:
         step.reaches.append(buried)
         for child in dead:
             step.call("waitid", P_PID, child.pid, 0, WEXITED | WNOWAIT, 0)
+        for pid in stand_ins:
+            step.call("waitid", P_PID, pid, 0, WEXITED, 0)
         signals.forget_children(step)
 
 

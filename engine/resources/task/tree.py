@@ -1,4 +1,4 @@
-"""The shape of the tree: pids, parents, sessions, groups, threads.
+"""The shape of the tree: pids, parents, sessions, threads.
 
 Every task is spawned by its parent with its old pid (clone3 set_tid, Linux 5.5), traced like it (CLONE_PTRACE). When
 depends on what it shares: a child of the parent's old session before the parent's setsid; one that shares no memory
@@ -23,12 +23,11 @@ from engine.abi.sched import (
 from engine.errors import Obstacle, Refused
 from engine.images import pb
 from engine.resources import stages
-from engine.resources.task import creds, fates, names, sessions, signals
+from engine.resources.task import creds, fates, groups, names, sessions, signals
 from engine.resources.task.sessions import Member
 
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
-    from engine.plan.graph import Milestone, Step
     from engine.rebuild import NewTask, NewTree
 
 THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PTRACE
@@ -48,14 +47,13 @@ def collect(task: FrozenTask) -> None:
 
 
 def check(tree: FrozenTree) -> list[Obstacle]:
-    """Sessions and groups must be led by somebody of the tree, or be somebody else's with --shell-job."""
+    """Sessions must be led by somebody of the tree, or be somebody else's with --shell-job."""
     pids, obstacles = {task.pid for task in tree.tasks}, []
     for task in [] if tree.options.shell_job else tree.tasks:
-        for what, number in (("session", task.stat.session), ("process group", task.stat.pgrp)):
-            if number not in pids:
-                reason = f"its {what} {number} is led by nobody in the tree"
-                remedy = "use --shell-job, or start the tree with setsid" if what == "session" else "use --shell-job"
-                obstacles.append(Obstacle(f"pid {task.pid}", reason, remedy))
+        if task.stat.session not in pids:
+            reason = f"its session {task.stat.session} is led by nobody in the tree"
+            remedy = "use --shell-job, or start the tree with setsid"
+            obstacles.append(Obstacle(f"pid {task.pid}", reason, remedy))
     _, wrong = sessions.births([Member(t.pid, t.ppid, t.stat.session) for t in tree.tasks])
     return obstacles + [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
 
@@ -83,9 +81,6 @@ def prepare(tree: NewTree) -> None:
 
 def restore(tree: NewTree) -> None:
     """Births, sessions and groups of all tasks, and how some of them end."""
-    grouped = tree.graph.milestone("the groups are made")
-    groups = {task.pid: _lead(task, grouped) for task in tree.tasks if task.pgid == task.pid}
-    inherited = _inherited_groups(tree)
     for task in tree.tasks:
         if task.parent is None:
             _restore_root(task)
@@ -94,10 +89,9 @@ def restore(tree: NewTree) -> None:
         if task.sid == task.pid:
             with task.step(stages.SESSION, "session") as step:
                 step.call("setsid", expect=task.pid)
-        if task.pgid in groups and task.pgid not in (task.pid, inherited[task.pid]):
-            _join_group(task, groups[task.pgid], grouped)
         _spawn_threads(task)
-    fates.restore(tree, grouped)
+    grouped, stand_ins = groups.restore(tree)
+    fates.restore(tree, grouped, stand_ins)
 
 
 def _restore_root(task: NewTask) -> None:
@@ -118,30 +112,3 @@ def _spawn_threads(task: NewTask) -> None:
     for thread in [] if task.dead else task.threads[1:]:
         with task.step(stages.THREADS, f"birth of thread {thread.tid}") as step:
             step.spawn(thread.actor, THREAD_FLAGS, thread.tid)
-
-
-def _inherited_groups(tree: NewTree) -> dict[int, int]:
-    """The group that each task is born in: nobody joins one before all are born, but setsid makes one."""
-    groups = {tree.root.pid: 0}
-    for task in tree.tasks[1:]:
-        assert task.parent is not None
-        parent = task.parent
-        own = parent.sid == parent.pid and not task.outside
-        groups[task.pid] = parent.pid if own else groups[parent.pid]
-    return groups
-
-
-def _lead(task: NewTask, grouped: Milestone) -> Step:
-    """A new group. setsid has made one already."""
-    with task.step(stages.GROUP, "process group") as step:
-        step.reaches.append(grouped)
-        if task.sid != task.pid:
-            step.call("setpgid", 0, 0)
-    return step
-
-
-def _join_group(task: NewTask, leader: Step, grouped: Milestone) -> None:
-    """One that exists by then. Who was in a group outside of the tree stays in the engine's."""
-    with task.step(stages.GROUP, "process group", [leader]) as step:
-        step.reaches.append(grouped)
-        step.call("setpgid", 0, task.pgid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.abi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
+from engine.abi.wait import P_PID, WEXITED
 from engine.errors import Refused
 from engine.plan.ops import SPAWN
 from engine.resources.task.tree import prepare, restore
@@ -47,6 +48,13 @@ def test_a_leader_of_a_session_makes_no_group() -> None:
 def test_a_group_from_outside_is_left_alone() -> None:
     plan = shape(Born(5, 0, 50, 50), Born(6, 5, 50, 50), shell_job=True)
     assert not any("setpgid" in line or "setsid" in line for lines in plan.values() for line in lines)
+
+
+def test_a_dead_leader_has_a_stand_in_until_all_have_joined() -> None:
+    plan = shape(Born(5), Born(6, 5, 8), Born(7, 5, 8))
+    assert plan["stand-in for pid 8"] == ["prctl 1 9 0 0 0", "setpgid 0 0", "post", "post", "wait", "exit_group 0"]
+    assert plan["pid 6"] == plan["pid 7"] == ["wait", "setpgid 0 8", "post"]
+    assert plan["pid 5"].index("spawn 8") < plan["pid 5"].index(f"waitid {P_PID} 8 0 {WEXITED} 0")
 
 
 def test_threads_share_everything() -> None:
