@@ -116,7 +116,7 @@ def _check_layout(plan: Plan) -> None:
 
 def _check_space(space: Space, arena: tuple[int, int]) -> None:
     for start, end in zip(space.starts, space.ends, strict=True):
-        if not PAGE <= start < end <= ADDRESS_END or (start | end) % PAGE:
+        if not 0 <= start < end <= ADDRESS_END or (start | end) % PAGE:
             raise Refused([Obstacle(f"mapping {start:x}-{end:x}", "no mapping can lie there: the image is damaged")])
         if start < arena[1] and arena[0] < end:
             raise EngineBug(f"the arena {arena[0]:x}-{arena[1]:x} overlaps the mapping {start:x}-{end:x}")

@@ -13,8 +13,9 @@ from engine.abi.prctl import PR_SET_MM, PR_SET_MM_MAP, PR_SET_NAME, PR_SET_SECCO
 from engine.abi.sched import CLONE_ARGS, CLONE_VM
 from engine.abi.syscalls import NR
 from engine.errors import EngineBug, Refused
+from engine.plan import rules
 from engine.plan.builder import Actor, Emitter, Plan
-from engine.plan.ops import CALL, CONTROLS, FULL_IO, LOAD, POST, SPAWN, WAIT, Op, Ref, Slot
+from engine.plan.ops import CALL, CONTROLS, FULL_IO, LOAD, POST, REPEAT, SPAWN, U64, WAIT, Op, Ref, Slot
 from engine.plan.signatures import ASKING, MAKING
 from engine.plan.verify import Rules, Space, verify
 
@@ -40,7 +41,7 @@ def run(fill: Callable[[Emitter], object], rules: Rules | None = None, halt: boo
 
 def ask(fill: Callable[[Emitter], object]) -> None:
     """The same under the rules of a dump."""
-    run(fill, Rules(ASKING, [0], {}, 1 << 31))
+    run(fill, Rules(ASKING, [0], {}, 1 << 31, births=False))
 
 
 def raw(emit: Emitter, op: Op) -> None:
@@ -118,6 +119,7 @@ BUGS: list[tuple[Callable[[Emitter], object], str]] = [
     (lambda e: e.call("prctl", PR_SET_MM, PR_SET_MM_MAP, e.pack("12QII", *[0] * 11, 5, 8, 0), 104, 0), "no reference"),
     (lambda e: e.call("mmap", 0x400000, PAGE, 3, mman.MAP_PRIVATE | mman.MAP_ANONYMOUS, -1, 0), "only a hint"),
     (lambda e: e.call("mmap", e.buffer(8), PAGE, 3, FIXED, -1, 0), "an address of the arena is no mapping"),
+    (lambda e: e.call("mmap", 0, PAGE, 3, e.attempt("getpid"), -1, 0), "flags are not known"),
     (lambda e: e.call("munmap", e.attempt("getpid"), PAGE), "not the address of a new mapping"),
     (lambda e: e.call("close", 1, may=(1, 2, 3, 4, 5)), "four errnos"),
     (lambda e: e.call("close", 1, may=(512,)), "four errnos"),
@@ -133,6 +135,7 @@ BUGS: list[tuple[Callable[[Emitter], object], str]] = [
     (lambda e: e.repeat(0, Slot(0, 3), 0, 5), "slot 3 is used before"),
     (lambda e: e.repeat(0, e.attempt("getpid"), 0, 1 << 40), "no bound"),
     (lambda e: e.repeat(0, e.attempt("getpid"), 0, 0), "no bound"),
+    (lambda e: raw(e, Op(REPEAT, 0, (U64, e.attempt("getpid"), 0, 5))), "numbers must be known"),
     (lambda e: e.repeat(5, e.attempt("getpid"), 0, 2), "goes back to an op that is not there"),
     (lambda e: e.repeat(-3, e.attempt("getpid"), 0, 2), "goes back to an op that is not there"),
     (lambda e: raw(e, Op(77)), "no op with the code 77"),
@@ -229,6 +232,15 @@ def test_a_dump_changes_nothing_in_its_victim(evil: Callable[[Emitter], object])
 def test_a_dump_writes_to_no_memory_of_the_victim() -> None:
     with pytest.raises(Refused, match="not the task's own memory"):
         ask(lambda e: e.store(AREA[0], 1))
+
+
+def test_a_frozen_task_bears_nobody() -> None:
+    plan, parent, child = two_actors()
+    parent.emit("p").spawn(child, CLONE_VM)
+    parent.emit("p").halt()
+    child.emit("c").halt()
+    with pytest.raises(EngineBug, match="a frozen task bears nobody"):
+        verify(plan, rules.of_questions([parent]))
 
 
 def two_actors() -> tuple[Plan, Actor, Actor]:
@@ -360,7 +372,7 @@ def test_a_helper_works_in_the_areas_of_whoever_spawned_it() -> None:
 
 def test_areas_that_cannot_be() -> None:
     plan, *_ = two_actors()
-    for area in [(0, PAGE), (1 << 47, (1 << 47) + PAGE), (0x400001, 0x401000)]:
+    for area in [(-PAGE, PAGE), (PAGE, 0), (1 << 47, (1 << 47) + PAGE), (0x400001, 0x401000)]:
         with pytest.raises(Refused, match="no mapping can lie there"):
             check(plan, spaces={0: Space([area])})
     with pytest.raises(EngineBug, match=r"the arena .* overlaps the mapping"):
