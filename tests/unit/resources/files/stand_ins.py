@@ -48,7 +48,7 @@ class Task:
 
     def refuse(self, what: str, reason: str, remedy: str = "") -> None:
         """As a frozen task does it; but what was open only to read the table is gone again."""
-        if reason != "cannot be read: No such file or directory":
+        if not reason.startswith("cannot be read: "):
             self.tree.obstacles.append(Obstacle(what, reason, remedy))
 
 
