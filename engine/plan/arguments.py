@@ -24,7 +24,7 @@ FIXED = mman.MAP_FIXED | mman.MAP_FIXED_NOREPLACE
 NEW_ADDRESS = (NR.mmap, NR.mremap, NR.shmat)
 NEVER, LOADED = -1, -2
 """What wrote a slot, where it is not the number of a call."""
-IOVEC = 16
+IOVEC, POINTER = 16, 8
 PLAIN = {
     "number", "prot", "map", "mremap", "madvise", "memfd", "clone", "signal", "sigmask", "whence", "itimer", "rlimit",
     "epoll", "mode", "fcntl", "ioctl", "prctl", "arch", "membarrier", "file",
@@ -117,6 +117,13 @@ class Checks:
         else:
             self.data(place, size, changes)
 
+    def store(self, place: Value, width: int) -> None:
+        """Memory that an op, not a call, writes to: no pointer that was checked may become another one."""
+        self.memory(place, width, True)
+        pointed = isinstance(place, Ref) and place.block in self.pointed and place
+        if pointed and any(pointed + distance in self.pointers for distance in range(1 - POINTER, width)):
+            raise Broken("a pointer would be changed")
+
     def _slot(self, slot: Slot) -> None:
         if slot.actor != self.actor.index:
             raise Broken(f"r{slot.index} is a slot of {self.plan.actors[slot.actor].name}")
@@ -136,6 +143,8 @@ class Checks:
             return int.from_bytes(self.content(value, 4), "little")
         if not isinstance(value, int):
             raise Broken("a length is not known before it runs")
+        if value < 0:
+            raise Hostile(f"{value} is no length")
         return length.factor * value
 
     def _find(self, op: Op) -> Compiled:

@@ -179,9 +179,11 @@ class _Checker:
         elif op.code in (LOAD, STORE):
             if op.nr not in (1, 4, 8):
                 raise Broken(f"{op.nr} bytes are no number")
-            check.memory(op.args[0], op.nr, op.code == STORE)
-            check.values(op.args[1:])
-            if op.code == LOAD:
+            check.values(op.args)
+            if op.code == STORE:
+                check.store(op.args[0], op.nr)
+            else:
+                check.memory(op.args[0], op.nr, False)
                 check.result(op)
         elif op.code in (WAIT, POST):
             word, count = op.args

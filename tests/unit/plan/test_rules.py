@@ -59,9 +59,7 @@ def test_a_page_of_the_sibling_is_refused() -> None:
     for actor in made.plan.actors:
         actor.emit("end").halt()
     made.plan.layout()
-    with pytest.raises(
-        Refused, match=r"pid 10, contents: full pread64\(3, 0x500000, .* own memory: the image"
-    ):
+    with pytest.raises(Refused, match=r"pid 10, contents: full pread64\(3, 0x500000, .* own memory: the image"):
         verify(made.plan, rules.of_restore(made, SCRATCH))
     first.ops[2].args = (29, 0x400000, PAGE, 0)
     verify(made.plan, rules.of_restore(made, Area(0, 0)))

@@ -65,6 +65,7 @@ def test_what_a_restore_does_is_allowed() -> None:
         e.call("prctl", PR_SET_NAME, e.text("name"))
         e.call("rt_sigaction", 10, e.data(bytes(32)), 0, 8)
         e.store(e.buffer(4), fd, 4)
+        e.store(e.pack("QII", e.buffer(8), 0, 0) + 8, fd, 4)
         e.call("sendmsg", fd, e.pack("QQQQQQQ", 0, 0, iovec(e, e.data(b"hello"), 5), 1, 0, 0, 0), 0)
         e.call("waitid", 1, 8, 0, 4, 0, 0)
         e.call("kill", 8, 0, may=(3,))
@@ -127,6 +128,8 @@ BUGS: list[tuple[Callable[[Emitter], object], str]] = [
     (lambda e: raw(e, Op(LOAD, 16, (e.buffer(16),))), "16 bytes are no number"),
     (lambda e: e.load(e.buffer(4), 8), "8 bytes are needed, 4 are there"),
     (lambda e: e.store(e.data(b"12345678"), 1), "constant"),
+    (lambda e: e.store(iovec(e, e.buffer(8), 8) + 4, 1, 4), "a pointer would be changed"),
+    (lambda e: e.store(e.pack("IIQ", 0, 0, e.buffer(8)) + 1, 1, 8), "a pointer would be changed"),
     (lambda e: e.store(e.buffer(8), Slot(0, 5)), "slot 5 is used before"),
     (lambda e: raw(e, Op(WAIT, 0, (0x400000, 1))), "a futex word"),
     (lambda e: raw(e, Op(POST, 0, (e.buffer(8) + 2, 1))), "a futex word"),
@@ -182,6 +185,8 @@ LIES: list[tuple[Callable[[Emitter], object], str]] = [
     (lambda e: e.call("mremap", AREA[0], PAGE, PAGE, 3, ARENA[0]), "not the task's own memory"),
     (lambda e: e.call("preadv", 1, iovec(e, ARENA[0] + 64, 8), 1, 0, 0), "not the task's own memory"),
     (lambda e: e.call("preadv", 1, e.pack("4Q", AREA[0], 8, AREA[1] - 4, 8), 2, 0, 0), "not the task's own memory"),
+    (lambda e: e.call("munmap", AREA[0], -PAGE), "-4096 is no length"),
+    (lambda e: e.call("read", 1, e.buffer(8), -1), "-1 is no length"),
     (lambda e: e.full_io("pread64", 1, AREA[1], 8, 0), "not the task's own memory"),
     (lambda e: e.store(ARENA[0], 1), "not the task's own memory"),
     (lambda e: e.load(0x1000), "not the task's own memory"),
