@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
-from engine.errors import KernelError
+from engine.errors import ImageError, KernelError
 from engine.kernel import calls
 from engine.kernel._native import ffi, lib
 
@@ -22,6 +23,23 @@ TMPFS_MAGIC = 0x01021994
 PIECE = 1 << 20  # bytes that a copying thread takes at a time
 SERIAL = 1 << 20  # below this a second thread costs more than it brings
 THREADS = 2
+
+
+def check_pages(path: str, need: int, referrer: str) -> None:
+    """ImageError unless `path` has the `need` bytes that the file `referrer` says it has. It is asked before anybody
+    opens or maps it: beyond the end of a mapped file lies SIGBUS, and a named pipe is waited for."""
+    if not need:  # a pages file without pages is not written
+        return
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise ImageError(f"{path}: is missing; {referrer} refers to it") from None
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{path}: not a regular file")
+    if status.st_size < need:
+        raise ImageError(f"{path}: is truncated; {need} bytes are needed, it has {status.st_size}")
 
 
 class PagesFile:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import fs, mman
@@ -25,7 +24,7 @@ from engine.abi.sched import (
 )  # fmt: skip
 from engine.errors import ImageError
 from engine.images import pb
-from engine.images.pages import PagesFile
+from engine.images.pages import PagesFile, check_pages
 from engine.kernel._native import ffi
 from engine.resources import stages
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
@@ -173,7 +172,7 @@ def pieces(task: NewTask) -> tuple[int, list[Piece]]:
             raise ImageError(f"pagemap-{task.pid}.img: {entry.vaddr:#x} is not the address of a page")
         found.append(Piece(entry.vaddr, length, offset))
         offset += length
-    _check_size(task, offset)
+    check_pages(task.pages_path, offset, f"pagemap-{task.pid}.img")
     return messages[0].pages_id, _clip(task, found)
 
 
@@ -213,23 +212,6 @@ def restore(task: NewTask) -> None:
             _read(step, fd, found)
             step.call("close", fd)
     task.tree.timings.add("pages_restored", total // PAGE)
-
-
-def _check_size(task: NewTask, need: int) -> None:
-    """Before anybody maps or reads it: beyond its end lies SIGBUS."""
-    path = task.pages_path
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        if not need:  # a pages file without pages is not written
-            return
-        raise ImageError(f"{path}: is missing; pagemap-{task.pid}.img refers to it") from None
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"{path}: not a regular file")
-    if status.st_size < need:
-        raise ImageError(f"{path}: is truncated; {need} bytes are needed, it has {status.st_size}")
 
 
 def _read(step: Emitter, fd: Slot, found: list[Piece]) -> None:

@@ -14,6 +14,7 @@ from engine.abi import mman
 from engine.abi.fcntl import F_SEAL_SEAL
 from engine.errors import ImageError
 from engine.images import pb
+from engine.images.pages import check_pages
 from engine.resources.files.table import no_owner
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ def load(tree: NewTree, inode_id: int) -> Source:
             continue
         pieces.append((entry.vaddr, length, offset))
         offset += length
-    return Source(inode, messages[0].pages_id if messages else 0, pieces)
+    number = messages[0].pages_id if messages else 0
+    check_pages(tree.images.path(f"pages-{number}.img"), offset, f"pagemap-shmem-{inode.shmid}.img")
+    return Source(inode, number, pieces)
 
 
 def largest(tree: NewTree) -> int:

@@ -33,7 +33,6 @@ _DESCRIPTOR_BITS = ("seg_32bit", "contents_l", "contents_h", "read_exec_only", "
                     "seg_not_present", "usable")  # fmt: skip
 
 _FXSAVE = struct.Struct("<HHHHQQII32I64I")  # cwd swd twd fop rip rdp mxcsr mxcsr_mask st_space xmm_space
-ST_WORDS, XMM_WORDS = 32, 64
 PADDING_WORDS = 24  # the rest of the 512-byte legacy area
 
 # user_x86_xsave_entry's field -> (component of XCR0, struct code of its words)
@@ -120,10 +119,11 @@ def home_of(thread: NewThread, template: bytes) -> Home:
 
 def _extended(thread: NewThread, template: bytes) -> bytes:
     fpregs, state = thread.core.thread_info.fpregs, bytearray(template)
-    if len(fpregs.st_space) != ST_WORDS or len(fpregs.xmm_space) != XMM_WORDS:
-        raise ImageError(f"core-{thread.tid}.img: the floating-point registers are not complete")
     head = (fpregs.cwd, fpregs.swd, fpregs.twd, fpregs.fop, fpregs.rip, fpregs.rdp, fpregs.mxcsr, fpregs.mxcsr_mask)
-    _FXSAVE.pack_into(state, 0, *head, *fpregs.st_space, *fpregs.xmm_space)
+    try:
+        _FXSAVE.pack_into(state, 0, *head, *fpregs.st_space, *fpregs.xmm_space)
+    except struct.error as error:
+        raise ImageError(f"core-{thread.tid}.img: no floating-point registers are like this: {error}") from None
     features = 0b11
     if fpregs.HasField("xsave"):
         features = fpregs.xsave.xstate_bv | features
