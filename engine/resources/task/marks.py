@@ -71,7 +71,11 @@ def _dumpable(task: NewTask) -> int:
 
 
 def restore_thread(thread: NewThread) -> None:
-    """Nobody is born with one."""
-    if number := thread.core.thread_core.pdeath_sig:
+    """Nobody is born with one. The parent of a detached tree would be the engine, which ends at once."""
+    number, task = thread.core.thread_core.pdeath_sig, thread.task
+    if number and task.parent is None and task.tree.options.detached:
+        text = f"{thread}: its parent is gone, so it is not to have signal {number} at the parent's death"
+        task.tree.options.log.warning(text)
+    elif number:
         with thread.step(stages.MARKS, "signal at the parent's death") as step:
             step.call("prctl", PR_SET_PDEATHSIG, number, 0, 0, 0)

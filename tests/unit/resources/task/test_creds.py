@@ -110,3 +110,11 @@ def test_the_signal_at_the_parents_death() -> None:
     one.core.thread_core.pdeath_sig = 12
     found = calls(one, lambda t: marks.restore_thread(t.leader))
     assert [words(op) for op in found] == ["prctl 1 12 0 0 0"]
+
+
+def test_a_detached_tree_has_no_parent_to_die() -> None:
+    one = task()
+    one.tree.options = one.tree.options._replace(detached=True)
+    one.core.thread_core.pdeath_sig = 12
+    assert not calls(one, lambda t: marks.restore_thread(t.leader))
+    assert "its parent is gone" in warnings(one.tree)[0]
