@@ -193,15 +193,17 @@ class Troupe:
 
     def _helper_has_ended(self, tid: int, status: int) -> bool:
         """A helper is traced as everybody is, so its end must be seen before we let go: one that is still about to end
-        would take its process along (PTRACE_O_EXITKILL). It halts when one of its ops fails."""
+        would take its process along (PTRACE_O_EXITKILL). It halts when one of its ops fails; any other signal is one that
+        a zombie to be dies by (fates.py)."""
         if not os.WIFSTOPPED(status):
             self._helpers.discard(tid)
             return True
         self._helpers.add(tid)
-        if (os.WSTOPSIG(status), status >> 16) == (self.plan.halt, 0):
+        number, event = os.WSTOPSIG(status), status >> 16
+        if (number, event) == (self.plan.halt, 0):
             for actor in self.plan.actors:
                 raise_error(self.plan, actor, self.view)
-        lib.ptrace_call(abi.PTRACE_CONT, tid, 0, 0)
+        lib.ptrace_call(abi.PTRACE_CONT, tid, 0, 0 if event else number)
         return False
 
     def _has_halted(self, role: Role, status: int) -> bool:
