@@ -193,8 +193,8 @@ class Troupe:
 
     def _helper_has_ended(self, tid: int, status: int) -> bool:
         """A helper is traced as everybody is, so its end must be seen before we let go: one that is still about to end
-        would take its process along (PTRACE_O_EXITKILL). It halts when one of its ops fails; any other signal is one that
-        a zombie to be dies by (fates.py)."""
+        would take its process along (PTRACE_O_EXITKILL). It halts when one of its ops fails; any other signal is one
+        that a zombie to be dies by (fates.py)."""
         if not os.WIFSTOPPED(status):
             self._helpers.discard(tid)
             return True
