@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc"),
 ]
-KILLS = count(3, 50)  # of each kind
+KILLS = count(2, 50)  # of each kind
 
 
 @pytest.fixture(params=KINDS)

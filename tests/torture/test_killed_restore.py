@@ -16,7 +16,7 @@ from engine.options import DumpOptions, RestoreOptions
 from engine.restore import restore
 
 from .journey import SEED, become_subreaper, count, reap_orphans, session_of
-from .killing import DONE, kill_command, kill_story, run
+from .killing import DONE, FAILED, kill_command, kill_story, run
 from .victims import KINDS, Victim, build
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc"),
 ]
-KILLS = count(3, 50)  # of each kind
+KILLS = count(2, 50)  # of each kind
 
 
 class Scene:
@@ -113,13 +113,18 @@ def test_the_command_is_killed(scene: Scene) -> None:
 
 
 def _torture(scene: Scene, took: float, kill: Callable[[float, random.Random], End]) -> None:
-    chance, nothing_left = random.Random(SEED), 0
-    for _ in range(KILLS):
+    chance, made, nothing_left = random.Random(SEED), 0, 0
+    while made < KILLS:
         end = kill(1.05 * took, chance)
+        if end.status == FAILED and "EEXIST" in end.text:  # somebody else on this machine has the pid just now
+            assert not scene.check(end)
+            time.sleep(0.1)
+            continue
         assert end.status in (DONE, -9), end.text
         whole = scene.check(end)
         assert whole or end.status != DONE
         nothing_left += not whole
+        made += 1
     assert nothing_left
 
 

@@ -19,7 +19,7 @@ from engine.dump import dump
 from engine.options import DumpOptions, RestoreOptions
 from engine.restore import restore
 
-from .journey import SEED, become_subreaper, children, count, end_session, reap_orphans, session_of
+from .journey import SEED, become_subreaper, children, count, reap_orphans, session_of
 from .killing import DONE, End, end_of, in_child, run
 from .mutations import mutate
 from .victims import KINDS, Victim, build
@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc"),
 ]
-SETS = int(os.environ.get("AMBER_TORTURE_SETS", "0")) or count(30, 1000)  # of each of the two trees
+SETS = int(os.environ.get("AMBER_TORTURE_SETS", "0")) or count(20, 1000)  # of each of the two trees
 FIRST = int(os.environ.get("AMBER_TORTURE_FIRST", "0"))
 SECONDS = 10
 MEMORY = 16 << 30  # bytes of address space: what one engine may ask for
@@ -65,7 +65,7 @@ def test_images_with_some_of_everything(place: Path, tmp_path: Path) -> None:
             time.sleep(0.01)
         dump(DumpOptions(pid=rich.pid, images_dir=str(_new(place / "whole"))))
     finally:
-        end_session(rich.pid)
+        _end_tree()
         rich.wait()
     _torture(place)
 

@@ -46,7 +46,7 @@ def need(program: str) -> None:
 
 def test_compression_in_a_pipeline(tmp_path: Path, images: Path) -> None:
     need("xz")
-    size = count(12, 200)
+    size = count(16, 200)
     data = tmp_path / "data"
     _write_compressible(data, size << 20)
     options = "-T2 -9" if FULL else "-T2 -3"
@@ -70,7 +70,7 @@ def test_python_with_threads_a_database_and_a_subprocess(tmp_path: Path, images:
 
 
 def test_a_shell_with_traps_and_jobs(tmp_path: Path, images: Path) -> None:
-    argv = ["bash", str(HERE / "loop.sh"), str(count(120, 1200))]
+    argv = ["bash", str(HERE / "loop.sh"), str(count(300, 1200))]
     Journey(Program(argv, nothing, read_result), tmp_path, images, count(3, 20)).travel()
 
 
