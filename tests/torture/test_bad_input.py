@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.images.directory import ImageDir
+
 from .journey import amber, become_subreaper, children, reap_orphans
 from .victims import KINDS, Victim, build
 
@@ -199,15 +201,49 @@ def test_pid_of_a_thread_is_taken(tmp_path: Path, images: Path) -> None:
         assert children() == []
 
 
-def test_pages_are_truncated(tmp_path: Path, images: Path) -> None:
+@pytest.fixture
+def dumped(tmp_path: Path, images: Path) -> Iterator[Path]:
+    """Images of a victim that is gone; nothing of a restore that was refused is left."""
     become_subreaper()
     with Victim(build(tmp_path), tmp_path, KINDS["threads"]) as victim:
         assert amber("dump", "-t", str(victim.pid), "-D", str(images)).returncode == 0
         victim.end()
-        pages = images / "pages-1.img"
-        os.truncate(pages, pages.stat().st_size - 1)
-        refused("restore", "-d", "-D", str(images), says=f"{pages}: is truncated")
+        yield images
         assert children() == []
+
+
+def test_pages_are_truncated(dumped: Path) -> None:
+    pages = dumped / "pages-1.img"
+    os.truncate(pages, pages.stat().st_size - 1)
+    refused("restore", "-d", "-D", str(dumped), says=f"{pages}: is truncated")
+
+
+def test_pages_are_a_named_pipe(dumped: Path) -> None:
+    """Opening it would wait for somebody who writes."""
+    pages = dumped / "pages-1.img"
+    pages.unlink()
+    os.mkfifo(pages)
+    refused("restore", "-d", "-D", str(dumped), says=f"{pages}: not a regular file")
+
+
+def test_pages_are_missing(dumped: Path) -> None:
+    (dumped / "pages-1.img").unlink()
+    refused("restore", "-d", "-D", str(dumped), says="pages-1.img: is missing; pagemap-")
+
+
+def test_a_processor_that_cannot_be(dumped: Path) -> None:
+    path = next(dumped.glob("core-*.img"))
+    directory = ImageDir(str(dumped))
+    core = directory.read_one("CORE", int(path.stem[5:]))
+    core.thread_info.fpregs.fop = 1 << 16  # the last opcode has 11 bits
+    directory.write("CORE", int(path.stem[5:]), [core])
+    refused("restore", "-d", "-D", str(dumped), says=f"{path.name}: no floating-point registers are like this")
+
+
+def test_a_file_is_foreign(dumped: Path) -> None:
+    path = next(dumped.glob("mm-*.img"))
+    path.write_bytes(b"#!/bin/sh\necho this is no image\n")
+    refused("restore", "-d", "-D", str(dumped), says=f"{path}: ")
 
 
 def _clear(images: Path) -> None:

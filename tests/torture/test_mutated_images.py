@@ -34,6 +34,7 @@ pytestmark = [
 SETS = int(os.environ.get("AMBER_TORTURE_SETS", "0")) or count(20, 1000)  # of each of the two trees
 FIRST = int(os.environ.get("AMBER_TORTURE_FIRST", "0"))
 SECONDS = 10
+LONGEST = 10000  # bytes of an error: it may quote a path
 MEMORY = 16 << 30  # bytes of address space: what one engine may ask for
 RICH = Path(__file__).parent / "rich.py"
 
@@ -92,7 +93,7 @@ def _one(place: Path, index: int) -> str:
         wrong = f"hangs for {SECONDS} s"
     elif end.status not in (DONE, 1):
         wrong = f"status {end.status}: {end.text[-2000:]}"
-    elif end.status == 1 and (not end.text or len(end.text) > 4000):
+    elif end.status == 1 and (not end.text or len(end.text) > LONGEST):
         wrong = f"no clear error: {end.text[:200]!r}"
     left = [] if end and end.status == DONE else _left()
     if left:
