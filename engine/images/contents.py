@@ -30,7 +30,8 @@ def read_contents(name: str, shown: str, with_payload: bool, directory: int | No
 
 def write_contents(name: str, data: bytes, directory: int | None = None) -> None:
     """Make or replace a file with exactly these bytes. OSError when it fails."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    # not blocking: a named pipe that somebody put there is an error, not something to wait for
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(name, flags, 0o644, dir_fd=directory)
     try:
         rest = memoryview(data)

@@ -231,6 +231,18 @@ def test_pages_are_missing(dumped: Path) -> None:
     refused("restore", "-d", "-D", str(dumped), says="pages-1.img: is missing; pagemap-")
 
 
+def test_statistics_go_into_a_named_pipe(victim: Victim, images: Path) -> None:
+    """Nobody waits for a reader while a tree is frozen, or was just restored: the statistics are lost, and no more."""
+    os.mkfifo(images / "stats-dump")
+    result = amber("dump", "-t", str(victim.pid), "-D", str(images), "-R")
+    assert result.returncode == 0, result.stderr
+    (images / "inventory.img").unlink()
+    core = next(images.glob("core-*.img"))
+    core.unlink()
+    os.mkfifo(core)
+    refused("dump", "-t", str(victim.pid), "-D", str(images), "-R", says=f"{core}: write failed: ENXIO")
+
+
 def test_a_processor_that_cannot_be(dumped: Path) -> None:
     path = next(dumped.glob("core-*.img"))
     directory = ImageDir(str(dumped))

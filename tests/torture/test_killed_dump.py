@@ -60,6 +60,7 @@ def test_the_engine_is_killed(victim: Victim, images: Path) -> None:
         killed += end.status == -9
         _check(victim, images, killed=end.status == -9)
     _check_last(victim, story)
+    print(f"{killed} killed of {KILLS}")
     assert killed
 
 
@@ -78,6 +79,7 @@ def test_the_command_is_killed(victim: Victim, images: Path) -> None:
     _empty(images)
     assert amber(*argv).returncode == 0
     assert victim.arenas() == 0
+    print(f"{killed} killed of {KILLS}")
     assert killed
 
 
@@ -100,6 +102,7 @@ def test_a_stopped_victim_is_saved_on_its_way_home(victim: Victim, images: Path)
             end = run(lambda: restore(RestoreOptions(images_dir=str(images))))
             assert end.status == DONE, end.text
         victim.check()
+    print(f"{saved} saved of {KILLS}")
     assert saved
 
 

@@ -125,6 +125,7 @@ def _torture(scene: Scene, took: float, kill: Callable[[float, random.Random], E
         assert whole or end.status != DONE
         nothing_left += not whole
         made += 1
+    print(f"{KILLS} kills, nothing left after {nothing_left}")
     assert nothing_left
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from engine.options import DumpOptions, RestoreOptions
 from engine.restore import restore
 
 from .journey import SEED, become_subreaper, children, count, reap_orphans, session_of
-from .killing import DONE, End, end_of, in_child, run
+from .killing import DONE, FAILED, End, end_of, in_child, run
 from .mutations import mutate
 from .victims import KINDS, Victim, build
 
@@ -77,23 +78,26 @@ def _torture(place: Path) -> None:
     end = run(lambda: _restore(place / "whole"))
     assert end.status == DONE, end.text
     _end_tree()
-    wrong = [said for index in range(FIRST, FIRST + SETS) if (said := _one(place, index))]
+    ends: Counter[int] = Counter()
+    wrong = [said for index in range(FIRST, FIRST + SETS) if (said := _one(place, index, ends))]
+    print(f"{ends[DONE]} restored, {ends[FAILED]} refused of {SETS}")
     assert not wrong, f"{len(wrong)} of {SETS}:\n" + "\n".join(wrong[:20])
 
 
-def _one(place: Path, index: int) -> str:
+def _one(place: Path, index: int, ends: Counter[int]) -> str:
     """What went wrong with one set; nothing if nothing did."""
     images = place / "mutated"
     shutil.rmtree(images, ignore_errors=True)
     shutil.copytree(place / "whole", images)
     said = mutate(images, random.Random(f"{SEED}/{index}"))
     end = _in_time(images)
+    ends[end.status if end else -1] += 1
     wrong = ""
     if end is None:
         wrong = f"hangs for {SECONDS} s"
-    elif end.status not in (DONE, 1):
+    elif end.status not in (DONE, FAILED):
         wrong = f"status {end.status}: {end.text[-2000:]}"
-    elif end.status == 1 and (not end.text or len(end.text) > LONGEST):
+    elif end.status == FAILED and (not end.text or len(end.text) > LONGEST):
         wrong = f"no clear error: {end.text[:200]!r}"
     left = [] if end and end.status == DONE else _left()
     if left:

@@ -74,7 +74,8 @@ class Library:
         if task.pid not in self._maps:
             path = self.tree.images.path(f"pages-{self._numbers[task.pid]}.img")
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            content = mmap.mmap(fd, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+            need = max(piece.offset + piece.length for piece in self.pieces[task.pid])
+            content = mmap.mmap(fd, need, mmap.MAP_SHARED, mmap.PROT_READ)
             os.close(fd)
             address = int(ffi.cast("uint64_t", ffi.from_buffer(content)))
             self._maps[task.pid] = (content, address)
