@@ -19,6 +19,8 @@ from typing import NamedTuple, NoReturn
 
 from . import proc, syscalls
 
+# The C library's own: posix_spawn leaves them ignored in a child whose parent has handlers for them.
+C_LIBRARY = (32, 33)
 HANDLED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU}
 _POLL = 0.005  # seconds
 
@@ -163,6 +165,8 @@ def _reset_signals() -> None:
     """Python ignores SIGPIPE and SIGXFSZ, and we block a few: a program shall find the usual state."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
+    for number in C_LIBRARY:
+        syscalls.default_action(number)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

@@ -19,6 +19,8 @@ MS_PRIVATE = 1 << 18
 KCMP_FILE = 0  # kcmp(2)
 _KCMP_NUMBERS = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "ppc64le": 354, "s390x": 343}
 
+_SIGACTION_NUMBERS = {"x86_64": 13, "aarch64": 134, "riscv64": 134, "ppc64le": 173, "s390x": 174}
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -63,3 +65,10 @@ def kcmp_file(pid1: int, fd1: int, pid2: int, fd2: int) -> int:
     number = _KCMP_NUMBERS[platform.machine()]
     words = (ctypes.c_long(word) for word in (number, pid1, pid2, KCMP_FILE, fd1, fd2))
     return (0, -1, 1)[_checked(_libc.syscall(*words), f"kcmp({pid1} fd {fd1}, {pid2} fd {fd2})")]
+
+
+def default_action(number: int) -> None:
+    """Gives a signal its default action, also one that the C library keeps to itself (rt_sigaction(2))."""
+    action = ctypes.create_string_buffer(64)  # all zero: SIG_DFL, no flags, an empty mask
+    call = ctypes.c_long(_SIGACTION_NUMBERS[platform.machine()])
+    _checked(_libc.syscall(call, ctypes.c_long(number), action, None, ctypes.c_long(8)), f"rt_sigaction({number})")

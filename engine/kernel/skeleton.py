@@ -172,8 +172,8 @@ class Troupe:
         request(abi.PTRACE_CONT, root.tid)
 
     def _next_event(self) -> int:
-        """Waits until one more task has halted, whose tid is returned, or a helper has ended (0); welcomes those that are
-        born meanwhile."""
+        """Waits until one more task has halted, whose tid is returned, or a helper has ended (0); welcomes those that
+        are born meanwhile."""
         status = ffi.new("int *")
         while True:
             result = lib.wait_task(-1, status, 0)

@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.abi.syscalls import NR
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a dump needs the rights of root")
 
@@ -28,6 +31,8 @@ def victim() -> Iterator[subprocess.Popen[bytes]]:
     """A process that sleeps in a session of its own, with nothing open but /dev/null."""
     null = subprocess.DEVNULL
     with subprocess.Popen(["sleep", "1000"], stdin=null, stdout=null, stderr=null, start_new_session=True) as process:
+        while not Path(f"/proc/{process.pid}/syscall").read_text().startswith(f"{NR.clock_nanosleep} "):
+            time.sleep(0.01)  # the loader is still at work
         yield process
         process.kill()
 

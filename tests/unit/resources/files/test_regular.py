@@ -43,7 +43,8 @@ def test_name_flags_and_position_come_back(file: Path, tmp_path: Path) -> None:
     entry = saved(file, os.O_RDWR | os.O_APPEND | os.O_NOATIME, 1000)
     assert (entry.reg.name, entry.reg.pos, entry.reg.size, entry.reg.mode) == (str(file), 1000, 100, 0o100640)
     opened, moved = restored(tmp_path, entry)[:2]
-    assert opened.startswith(f'r0 = openat(AT_FDCWD, "{file}", O_RDWR|O_APPEND|')
+    assert opened.startswith(f'r0 = openat(AT_FDCWD, "{str(file)[:40]}')  # the listing cuts long names short
+    assert "O_RDWR|O_APPEND|" in opened
     assert "O_NOATIME" in opened
     assert opened.endswith("== 0")
     assert moved == "r1 = lseek(r0, offset=0x3e8, SEEK_SET) == 0x3e8"
