@@ -165,8 +165,8 @@ def _reset_signals() -> None:
     """Python ignores SIGPIPE and SIGXFSZ, and we block a few: a program shall find the usual state."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    for number in C_LIBRARY:
-        syscalls.default_action(number)
+    for own in C_LIBRARY:
+        syscalls.default_action(own)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
