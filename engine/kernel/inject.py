@@ -263,6 +263,14 @@ class Injection:
     def _thread(self, tid: int) -> Tracee:
         return next(t for t in self.threads if t.tid == tid)
 
+    def _can_grow_to(self, address: int, size: int) -> bool:
+        """Whether the stack reaches down there, or does now: /proc/PID/mem lets it grow as the task's own access would
+        (mm/memory.c, __access_remote_vm, Linux 6.5)."""
+        try:
+            return len(os.pread(self._mem, size, address)) == size
+        except OSError:
+            return False
+
     def _are_there(self, gadgets: Gadgets) -> bool:
         """They were found while the task ran; since then it may have executed another program."""
         try:
@@ -282,6 +290,9 @@ class Injection:
                 used = min((sp for sp in pointers if mapping.start <= sp < mapping.end), default=mapping.end)
                 if used - RED_ZONE - need > mapping.start:
                     return mapping.start
+                deeper = used - RED_ZONE - need & -64
+                if used < mapping.end and self._can_grow_to(deeper, need):
+                    return deeper
         below = pointers[0] - RED_ZONE - need & -64
         if any(m.start <= below and below + need < m.end and m.prot & mman.PROT_WRITE for m in mappings):
             return below
