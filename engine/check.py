@@ -51,7 +51,7 @@ def _pid(settings: Settings) -> int:
 
 def _check_tree(settings: Settings, place: Workplace) -> int:
     """By explaining the dump: the tree is frozen and looked at, but nothing runs in it and nothing is written."""
-    from engine.dump import dump
+    from engine.dumper import dump
 
     dump(dump_options(settings)._replace(explain=True, **place.options()))
     say(GOOD)

@@ -78,7 +78,7 @@ def _dump(settings: Settings, place: Workplace) -> int:
     _no_more_words(settings)
     options = dump_options(settings)._replace(**place.options())
     place.progress.show(f"dumping the tree of pid {options.pid}")
-    from engine.dump import dump
+    from engine.dumper import dump
 
     result = dump(options)
     _report(settings, place, result)
@@ -92,7 +92,7 @@ def _restore(settings: Settings, place: Workplace) -> int:
     if settings.values["tree"] is not None:
         place.log.warning("--tree is obsolete for restore: the images know the pid")
     place.progress.show("restoring")
-    from engine.restore import restore
+    from engine.restorer import restore
 
     result = restore(options)
     _report(settings, place, result)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import errno as _errno
 import os
-from typing import NamedTuple
+
+from engine.tuples import NamedTuple
 
 
 class AmberError(Exception):

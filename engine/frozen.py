@@ -8,13 +8,12 @@ and nothing is written then.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.errors import EngineBug, Obstacle
 from engine.images import pb
 from engine.kernel.proc import parse_status
 from engine.plan.builder import Plan
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.images.directory import ImageDir
     from engine.images.pages import PagesFile

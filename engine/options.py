@@ -1,7 +1,6 @@
 """What the user asked for, as typed immutable objects.
 
-    from engine.options import DumpOptions
-    engine.dump.dump(DumpOptions(pid=812, images_dir="/var/tmp/images"))
+    engine.dump(engine.DumpOptions(pid=812, images_dir="/var/tmp/images"))
 
 The command line makes them from argv and configuration files; a library user writes them directly. Names,
 defaults and meaning are those of CRIU's options (docs/cli.md). A directory is a path or an open descriptor;

@@ -8,13 +8,12 @@ A resource's `restore(task)` or `restore_thread(thread)` adds steps to the one g
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.errors import ImageError
 from engine.images import pb
 from engine.plan.builder import Plan
 from engine.plan.graph import Graph
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -8,15 +8,16 @@ skeleton is started, frozen, collected, written to nowhere and killed. It takes 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from engine.images.catalog import CATALOG
 from engine.images.format import image_bytes
 from engine.kernel._native import ffi, lib
 from engine.plan import blob
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 
 class Nowhere:

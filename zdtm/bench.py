@@ -178,10 +178,10 @@ class Round:
 
 WARM = """
 import ctypes, sys, time
-from engine.options import RestoreOptions
-from engine.restore import restore
+import engine
+import engine.restorer
 began = time.perf_counter()
-restore(RestoreOptions(images_dir=sys.argv[1], detached=True))
+engine.restore(engine.RestoreOptions(images_dir=sys.argv[1], detached=True))
 print((time.perf_counter() - began) * 1e3)
 """
 

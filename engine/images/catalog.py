@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from engine.tuples import NamedTuple
 
 COMMON_MAGIC = 0x54564319  # first word of a file of version 1.1
 SERVICE_MAGIC = 0x55105940  # the same for files of the work directory

@@ -13,14 +13,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from engine.errors import AmberError, ImageError, KernelError
 from engine.images import crit
 from engine.images.contents import write_contents
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from typing import Any
 
 
 def run(argv: list[str]) -> int:

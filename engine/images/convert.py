@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any
 
 from engine.errors import ImageError
 from engine.images.display import options_of, parse_address, parse_number, show_address, show_number
 from engine.images.text import as_text, set_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 UNKNOWN = "unknown fields"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from engine.errors import ImageError
 from engine.images import pb
@@ -19,7 +18,10 @@ from engine.images.convert import from_dict, to_dict
 from engine.images.extra import EXTRA, PAYLOAD, has_extra, parse_extra, show_extra, summary
 from engine.images.format import guess_type, image_bytes, read_image
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from engine.images.format import Entry
 
 STDIN = "-"  # in place of a path

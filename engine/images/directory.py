@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any
 
 from engine.errors import ImageError, KernelError
 from engine.images.catalog import CATALOG, SERVICES
@@ -22,9 +21,10 @@ from engine.images.contents import read_contents, write_contents
 from engine.images.format import V1, V1_1, image_bytes, read_image
 from engine.images.payload import RULES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Self
+    from typing import Any, Self
 
     from engine.images import pb
     from engine.images.format import Entry

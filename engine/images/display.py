@@ -6,12 +6,13 @@ Which field has which form, the .proto files say in the option `criu`.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from engine.images import pb
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 FLAGS = {
     "mmap.prot": {"PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4},

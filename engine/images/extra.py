@@ -5,13 +5,15 @@ When a payload cannot be had back from that form (padding that is not zero), all
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.errors import ImageError
 from engine.images import pb
 from engine.images.convert import from_dict, parse_bytes, show_bytes, to_dict
 from engine.images.cursor import Cursor
 from engine.images.payload import RULES, join_queue, padded, split_queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EXTRA = "extra"
 PAYLOAD = "payload"

@@ -7,15 +7,16 @@ type is an ImageError with the file's name, the entry's number and the offset.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from engine.errors import ImageError
 from engine.images.catalog import COMMON_MAGIC, SERVICE_MAGIC, type_of_magic
 from engine.images.cursor import Cursor
 from engine.images.payload import is_last, read_payload
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from engine.images.catalog import ImageType
 

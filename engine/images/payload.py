@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING, Any
 
 from engine.images import pb
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from engine.images.cursor import Cursor
 

@@ -6,7 +6,10 @@ that are no UTF-8 are lone surrogates.
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 LENGTH_DELIMITED = 2  # wire type of strings
 

@@ -8,14 +8,14 @@ relatives that one of the later readings sees.
 from __future__ import annotations
 
 import os
-import signal
-from typing import TYPE_CHECKING
 
 from engine.abi import ptrace as abi
 from engine.errors import AmberError, KernelError, Obstacle, Refused
 from engine.kernel.proc import PF_KTHREAD, ProcDir, parse_children
 from engine.kernel.ptrace import Gone, Tracee
+from engine.signals import signal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType

@@ -8,8 +8,10 @@ runs home by itself (docs/injection.md).
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
 
+from engine.tuples import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.kernel.ptrace import Registers, Tracee
 

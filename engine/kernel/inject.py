@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import mman
 from engine.abi import ptrace as abi
@@ -33,7 +32,9 @@ from engine.plan.builder import STACK, Plan
 from engine.plan.listing import brief
 from engine.plan.ops import CONTROL, HALT, UNEXPECTED
 from engine.plan.verify import verify
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from typing import NamedTuple
 
 from engine.abi import ptrace as abi
 from engine.errors import AmberError, KernelError
 from engine.kernel._native import ffi, lib
+from engine.tuples import NamedTuple
 
 Registers = dict[str, int]
 

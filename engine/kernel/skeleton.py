@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import signal
-from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import mman
 from engine.abi import ptrace as abi
@@ -22,7 +20,10 @@ from engine.kernel.inject import raise_error
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee, decode, request
 from engine.plan import blob
 from engine.plan.builder import STACK, Plan
+from engine.signals import signal
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -6,13 +6,12 @@ itself is out of the picture. Each call ends at the thread's frame that leads ho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.errors import EngineBug, Obstacle, Refused
 from engine.plan.listing import line
 from engine.plan.ops import Ref
 from engine.plan.step import FAILED, RUNNING, WAITING, Runner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

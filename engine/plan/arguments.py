@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi import mman
 from engine.abi.fcntl import AT_FDCWD, O_CREAT, O_TRUNC
@@ -11,6 +10,7 @@ from engine.abi.syscalls import NR
 from engine.plan.ops import FIRST_DATA, LOAD, MAY, Ref, Slot
 from engine.plan.signatures import COMMANDS, POINTERS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

@@ -7,9 +7,7 @@ can be placed wherever the task has room.
 
 from __future__ import annotations
 
-import re
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi.sched import CLONE_ARGS
 from engine.abi.syscalls import NR
@@ -42,6 +40,7 @@ from engine.plan.ops import (
     Value,
 )  # fmt: skip
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
@@ -261,10 +260,14 @@ class Plan:
 
 def _members(layout: str) -> Iterator[tuple[int, str]]:
     """Offset and type of every value of a struct layout: "2Q4x4s" -> (0, "Q"), (8, "Q"), (20, "s")."""
-    at = 0
-    for count, code in re.findall(r"(\d*)([a-zA-Z?])", layout):
+    at, count = 0, ""
+    for code in layout:
+        if code.isdecimal():
+            count += code
+            continue
         whole = code in "sp"
         for _ in range(1 if whole else int(count or 1)):
             if code != "x":
                 yield at, code
             at += struct.calcsize("<" + (count if whole else "") + code)
+        count = ""

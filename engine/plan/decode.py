@@ -7,8 +7,6 @@ address gives the same bytes, and the listing reads as before but for its commen
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.errors import EngineBug
 from engine.plan import blob
 from engine.plan.builder import STACK, Actor, Plan
@@ -30,6 +28,7 @@ from engine.plan.ops import (
     Slot,
 )  # fmt: skip
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.plan.ops import Value
 

@@ -8,8 +8,6 @@ END. `engine/plan/decode.py` is the way back.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.plan import blob
 from engine.plan.ops import (
     CONTROL,
@@ -27,6 +25,7 @@ from engine.plan.ops import (
     Slot,
 )  # fmt: skip
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.plan.builder import Actor, Plan
 

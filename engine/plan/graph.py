@@ -10,11 +10,11 @@ many after it, one futex word for all.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
 
 from engine.errors import EngineBug
 from engine.plan.builder import Emitter
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -14,7 +14,6 @@ another task names the step that it waits for.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi.sched import CLONE_ARGS
 from engine.abi.syscalls import NAMES as SYSCALLS
@@ -40,6 +39,7 @@ from engine.plan.ops import (
 )  # fmt: skip
 from engine.plan.signatures import COMMANDS, MAKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -6,11 +6,10 @@ waits, in any order, decides it for all orders.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.errors import EngineBug
 from engine.plan.ops import CONTROL_SIZE, POST, SPAWN, WAIT, Ref
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -8,7 +8,6 @@ EngineBug: a test that needs it should say so by adding it here.
 from __future__ import annotations
 
 from errno import EAGAIN, EBADF, EEXIST, EINVAL, ENOENT, ENOMEM, EPERM, EPIPE, ESPIPE
-from typing import TYPE_CHECKING
 
 from engine.abi import fcntl as F
 from engine.abi import mman as M
@@ -17,6 +16,7 @@ from engine.abi.syscalls import NAMES
 from engine.errors import EngineBug
 from engine.plan.step import FAILED, HALTED, Runner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 

@@ -29,9 +29,9 @@ and signals to strangers are not there on purpose.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 from engine.abi.syscalls import NR
+from engine.tuples import NamedTuple
 
 # What a plan may ask inside a frozen task: calls that change nothing, in the form in which they change nothing.
 _ASKING = """

@@ -8,7 +8,7 @@ are read as after a run of the blob. The `World` makes the calls: a frozen task 
 from __future__ import annotations
 
 from errno import EINTR, ENODATA
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine.abi.syscalls import NR
 from engine.errors import EngineBug
@@ -33,6 +33,7 @@ from engine.plan.ops import (
     Slot,
 )  # fmt: skip
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -12,7 +12,6 @@ the path is read from the image.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from engine.abi.sched import CLONE_ARGS
 from engine.abi.syscalls import NR
@@ -38,9 +37,12 @@ from engine.plan.ops import (
     Op,
     Ref,
 )  # fmt: skip
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from typing import NoReturn
 
     from engine.plan.builder import Actor, Plan
     from engine.plan.signatures import Table

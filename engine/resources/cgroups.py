@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from engine.errors import ImageError, KernelError, Obstacle, Refused
 from engine.images import pb
 from engine.kernel.proc import ProcDir, parse_cgroup
 from engine.resources import stages
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -5,14 +5,13 @@ Amber's own dumps refuse the same things, so none of this is in its images.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.abi.mman import MAP_HUGETLB
 from engine.errors import Obstacle, Refused
 from engine.images import pb
 from engine.resources.memory.mappings import KNOWN
 from engine.resources.memory.shared import ANONYMOUS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from engine.errors import ImageError, Refused
 from engine.images import pb
 from engine.resources import cgroups, namespaces
 from engine.resources.task.ids import OWN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTree
     from engine.rebuild import NewTree

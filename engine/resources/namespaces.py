@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT
-from typing import TYPE_CHECKING
 
 from engine.errors import KernelError, Obstacle
 from engine.images import pb
 from engine.kernel.proc import ProcDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
     from engine.rebuild import NewTree

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.dump import dump
+from engine.dumper import dump
 from engine.options import DumpOptions, RestoreOptions
-from engine.restore import restore
+from engine.restorer import restore
 
 from .journey import SEED, become_subreaper, children, count, reap_orphans, session_of
 from .killing import DONE, FAILED, End, end_of, in_child, run

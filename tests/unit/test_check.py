@@ -98,7 +98,7 @@ def test_a_tree_is_planned_and_left_as_it_is(monkeypatch: pytest.MonkeyPatch, ar
         seen.append(options)
         return DumpResult(7, DumpStats())
 
-    monkeypatch.setitem(sys.modules, "engine.dump", _module(dump))
+    monkeypatch.setitem(sys.modules, "engine.dumper", _module(dump))
     assert cli.main(argv) == 0
     assert (seen[0].pid, seen[0].explain) == (7, True)
 
@@ -107,7 +107,7 @@ def test_the_obstacles_of_a_tree(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     def dump(options: DumpOptions) -> DumpResult:
         raise Refused([Obstacle("pid 7 fd 9", "no"), Obstacle("pid 8", "never")])
 
-    monkeypatch.setitem(sys.modules, "engine.dump", _module(dump))
+    monkeypatch.setitem(sys.modules, "engine.dumper", _module(dump))
     assert cli.main(["check", "7"]) == 1
     assert capfd.readouterr().err.count("Error (amber): pid") == 2
 
@@ -119,6 +119,6 @@ def test_misuse(capfd: pytest.CaptureFixture[str], argv: list[str], error: str) 
 
 
 def _module(dump: object) -> types.ModuleType:
-    module = types.ModuleType("engine.dump")
+    module = types.ModuleType("engine.dumper")
     module.dump = dump  # type: ignore[attr-defined]
     return module

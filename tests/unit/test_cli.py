@@ -36,7 +36,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
                 raise outcome
             return outcome
 
-        for name, function in (("dump", "dump"), ("restore", "restore")):
+        for name, function in (("dumper", "dump"), ("restorer", "restore")):
             module = types.ModuleType(f"engine.{name}")
             setattr(module, function, work)
             monkeypatch.setitem(sys.modules, f"engine.{name}", module)
@@ -246,7 +246,7 @@ def test_a_restore_waits_for_the_tree_unless_detached(tmp_path: Path, engine: En
 def test_a_restore_may_become_a_program(tmp_path: Path) -> None:
     code = (
         "import sys, types; from engine import cli; from engine.options import *\n"
-        "m = types.ModuleType('engine.restore'); sys.modules['engine.restore'] = m\n"
+        "m = types.ModuleType('engine.restorer'); sys.modules['engine.restorer'] = m\n"
         "m.restore = lambda options: RestoreResult(7, RestoreStats())\n"
         f"cli.main(['restore', '-D', {str(tmp_path)!r}, '--exec-cmd', '--', 'echo', '-d', 'done'])"
     )

@@ -7,9 +7,8 @@ asking costs one small read. The probes themselves are imported only when a verd
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from engine.kernel.features import cache
+from engine.tuples import NamedTuple
 
 
 class Verdict(NamedTuple):

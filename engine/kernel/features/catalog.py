@@ -11,10 +11,11 @@ Names are those of CRIU's `check --feature` where CRIU has one for it.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
 
 from engine.errors import KernelError, UsageError
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -7,12 +7,12 @@ import select
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from engine.abi.prctl import PR_SET_PDEATHSIG
 from engine.kernel.calls import syscall
 from engine.kernel.ptrace import Tracee
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

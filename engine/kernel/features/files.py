@@ -8,7 +8,6 @@ import os
 import select
 import struct
 import termios
-from typing import TYPE_CHECKING
 
 from engine.abi import fcntl as abi
 from engine.abi import ioctls, mount, time
@@ -17,6 +16,7 @@ from engine.kernel.features.catalog import EXPERIMENTAL, EXTRA, REQUIRED, Missin
 from engine.kernel.features.raw import Memory, call
 from engine.kernel.proc import FdInfo, ProcDir, epoll_targets
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -7,7 +7,6 @@ import os
 import socket
 import struct
 from errno import ENOENT, ERANGE
-from typing import TYPE_CHECKING
 
 from engine.abi import inet, seccomp
 from engine.abi import netlink as nl
@@ -19,6 +18,7 @@ from engine.kernel.features.catalog import EXTRA, REQUIRED, Missing, feature
 from engine.kernel.features.raw import Memory, call
 from engine.kernel.features.rtnl import ask, attribute, message
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import NamedTuple
 
 from engine.abi.netlink import (
     NETLINK_ROUTE,
@@ -15,6 +14,7 @@ from engine.abi.netlink import (
     NLMSGERR,
     NLMSGHDR,
 )
+from engine.tuples import NamedTuple
 
 _BUFFER = 65536
 

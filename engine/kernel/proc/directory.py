@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT, ENOTDIR, ESRCH
-from typing import TYPE_CHECKING, Self
 
 from engine.errors import KernelError
 from engine.kernel.proc.fdinfo import FdInfo, parse_fdinfo
@@ -18,8 +17,10 @@ from engine.kernel.proc.small import Limit, Timer, parse_auxv, parse_children, p
 from engine.kernel.proc.stat import Stat, parse_stat
 from engine.kernel.proc.status import Status, parse_status
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 # Enough for most files in one call: the kernel builds a file of one record in memory and hands it out whole,
 # a file of many records (maps, mountinfo) by the page.

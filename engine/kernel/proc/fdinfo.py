@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from engine.kernel.proc.maps import parse_device
+from engine.tuples import NamedTuple
 
 
 class FdInfo(NamedTuple):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+from engine.tuples import NamedTuple
 
 # "rw-p" -> (PROT_READ | PROT_WRITE, False): all sixteen, so that parsing is one look-up.
 _PERMISSIONS = {

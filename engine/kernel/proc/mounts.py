@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import NamedTuple
+
+from engine.tuples import NamedTuple
+
+_OCTAL = frozenset("01234567")
 
 
 class Mount(NamedTuple):
@@ -64,9 +66,14 @@ def _parse_tag(word: str) -> tuple[str, int]:
 
 def unescape(text: str) -> str:
     """Undoes the kernel's octal escapes (`\\040` is a blank), of which the backslash itself is one."""
-    if "\\" not in text:
-        return text
-    return re.sub(r"\\([0-3][0-7]{2})", lambda found: chr(int(found[1], 8)), text)
+    first, *rest = text.split("\\")
+    return first + "".join(_character(piece) for piece in rest)
+
+
+def _character(piece: str) -> str:
+    """What stood behind a backslash: three octal digits (fs/seq_file.c, mangle_path); kernels write nothing else."""
+    digits = piece[:3]
+    return chr(int(digits, 8)) + piece[3:] if len(digits) == 3 and set(digits) <= _OCTAL else "\\" + piece
 
 
 def parse_cgroup(raw: bytes) -> list[Cgroup]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from engine.abi.resource import RLIM_INFINITY
+from engine.tuples import NamedTuple
 
 # fs/proc/base.c, lnames[]: the first words of the lines, in the order of RLIMIT_*.
 _LIMITS = (

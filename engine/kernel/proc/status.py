@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from engine.tuples import NamedTuple
 
 Ids = tuple[int, int, int, int]  # real, effective, saved, file system
 

@@ -10,7 +10,6 @@ import os
 import struct
 from errno import ENOBUFS
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.abi.fcntl import O_CLOEXEC
 from engine.errors import KernelError
@@ -18,8 +17,12 @@ from engine.images import pb
 from engine.kernel import calls
 from engine.kernel._native import ffi, lib
 from engine.kernel.proc import FdInfo
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from engine.frozen import FrozenTask
 
 FACTS = struct.Struct("<iI6Q5Iiiii5I")

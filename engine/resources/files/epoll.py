@@ -8,7 +8,6 @@ a number, the old one or another.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from engine.abi.epoll import EPOLL_CTL_ADD
 from engine.abi.fcntl import F_DUPFD_CLOEXEC, F_SETFL, FD_CLOEXEC, O_ACCMODE, O_CLOEXEC
@@ -21,6 +20,7 @@ from engine.kernel.proc import epoll_targets
 from engine.resources import stages
 from engine.resources.files.descriptor import no_owner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

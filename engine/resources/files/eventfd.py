@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.abi.fcntl import F_SETFL, O_ACCMODE, O_CLOEXEC
 from engine.images import pb
 from engine.resources.files.descriptor import no_owner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.plan.builder import Emitter
     from engine.plan.ops import Slot

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import stat as st
-from typing import TYPE_CHECKING
 
 from engine.errors import ImageError, KernelError
 from engine.images import pb
 from engine.resources.files import names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.errors import Obstacle
 from engine.resources.memory import shared
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.images import pb
     from engine.images.directory import ImageDir

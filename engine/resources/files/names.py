@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.images import pb
 from engine.images.text import get_text, set_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DELETED = " (deleted)"  # what d_path() appends to the path of an unlinked file (fs/d_path.c)
 NOT_A_PATH = ("/memfd:", "/SYSV", "/dev/zero (deleted)", "/anon_hugepage", "/[")  # names that the kernel makes up

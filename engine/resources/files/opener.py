@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import resource
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
 
 from engine.abi.fcntl import F_SETFD, FD_CLOEXEC, O_CLOEXEC
 from engine.errors import EngineBug, Obstacle, Refused
@@ -24,9 +23,11 @@ from engine.resources import stages
 from engine.resources.files import ghost, regular
 from engine.resources.files.units import Needs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from types import ModuleType
+    from typing import Any, TypeVar
 
     from engine.images.directory import ImageDir
     from engine.plan.builder import Emitter
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from engine.rebuild import NewTask, NewTree
     from engine.resources.files.units import Unit
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 FIRST_STAGING = 3  # the first task is born with the engine's own 0, 1 and 2
 
 
@@ -82,7 +84,7 @@ class Opener:
         self.tree, self._kinds = tree, kinds
         self.files: dict[int, pb.file_entry] = {file.id: file for file in tree.images.read("FILES")}
         self.ghosts = ghost.read(tree.images)  # by file id
-        self._loaded: dict[object, object] = {}
+        self._loaded: dict[object, Any] = {}
         self._needs = Needs(tree, self.files, {kind.TYPE: kind for kind in kinds})
         self._givers: dict[Hashable, Callable[[], int]] = {}
         self._given: dict[int, int] = {}  # file id -> place among the givers
@@ -127,7 +129,8 @@ class Opener:
         """What a kind reads from images of its own, read when it is first needed."""
         if load not in self._loaded:
             self._loaded[load] = load(self.tree.images)
-        return cast("T", self._loaded[load])
+        found: T = self._loaded[load]
+        return found
 
     @contextmanager
     def giving(self) -> Iterator[list[int]]:

@@ -11,7 +11,6 @@ import os
 import select
 from array import array
 from fcntl import fcntl, ioctl
-from typing import TYPE_CHECKING
 
 from engine.abi.fcntl import (
     AT_FDCWD,
@@ -30,6 +29,7 @@ from engine.images import pb
 from engine.kernel import calls
 from engine.resources.files.descriptor import no_owner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

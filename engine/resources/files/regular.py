@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat as st
 from errno import EINVAL, ESPIPE
-from typing import TYPE_CHECKING
 
 from engine.abi.fcntl import (
     AT_FDCWD,
@@ -33,6 +32,7 @@ from engine.images import pb
 from engine.resources.files import elf, ghost, names
 from engine.resources.files.descriptor import no_owner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat as st
-from typing import TYPE_CHECKING
 
 from engine.abi.fcntl import FD_CLOEXEC, O_CLOEXEC, O_PATH
 from engine.abi.kcmp import KCMP_FILE
@@ -18,6 +17,7 @@ from engine.kernel import calls
 from engine.resources.files import ghost, regular
 from engine.resources.files.descriptor import Descriptor, by_link, descriptors, no_owner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from types import ModuleType

@@ -11,7 +11,6 @@ import stat as st
 import struct
 from errno import EIO, ENOTTY
 from fcntl import ioctl
-from typing import TYPE_CHECKING
 
 from engine.abi.fcntl import AT_FDCWD, O_CLOEXEC, O_NOCTTY
 from engine.abi.ioctls import TCSETS, TIOCGEXCL, TIOCGLCKTRMIOS, TIOCGWINSZ, TIOCSPGRP, WINSIZE
@@ -21,6 +20,7 @@ from engine.resources import stages
 from engine.resources.files import names
 from engine.resources.files.descriptor import no_owner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import fs, mman
 from engine.abi.sched import (
@@ -28,7 +27,9 @@ from engine.images.pages import PagesFile, check_pages
 from engine.kernel._native import ffi
 from engine.resources import stages
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

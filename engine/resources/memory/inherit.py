@@ -10,13 +10,14 @@ from __future__ import annotations
 import bisect
 import mmap
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import mman
 from engine.kernel._native import ffi, lib
 from engine.resources.memory.contents import PAGE, Piece, Run, pieces
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

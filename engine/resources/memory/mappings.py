@@ -7,13 +7,13 @@ there (shared.py); the vdso and its data are the running kernel's own (vdso.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from engine.abi import mman
 from engine.images import pb
 from engine.resources import stages
 from engine.resources.memory import shared, vdso
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

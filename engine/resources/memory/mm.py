@@ -7,11 +7,11 @@ can be changed only when no mapping of the old one is left, so this comes after 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from engine.abi.prctl import PR_GET_DUMPABLE, PR_GET_THP_DISABLE, PR_SET_MM, PR_SET_MM_MAP, PRCTL_MM_MAP
 from engine.resources import stages
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

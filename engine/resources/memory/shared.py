@@ -8,7 +8,6 @@ so pages that no task has in its page tables just now are saved too.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from engine.abi import mman
 from engine.abi.fcntl import F_SEAL_SEAL
@@ -16,7 +15,9 @@ from engine.errors import ImageError
 from engine.images import pb
 from engine.images.pages import check_pages
 from engine.resources.files.table import no_owner
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
     from engine.kernel.proc import Mapping

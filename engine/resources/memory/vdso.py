@@ -7,13 +7,13 @@ Programs keep pointers into it, so that is right only if it is the very same cod
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from engine.abi.prctl import ARCH_MAP_VDSO_64
 from engine.errors import Obstacle, Refused
 from engine.kernel._native import ffi
 from engine.kernel.proc import ProcDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.plan.builder import Emitter
     from engine.rebuild import NewTask

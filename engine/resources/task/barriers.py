@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.abi.membarrier import (
     MEMBARRIER_CMD_GET_REGISTRATIONS,
     MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
@@ -13,6 +11,7 @@ from engine.abi.membarrier import (
 )  # fmt: skip
 from engine.resources import stages
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi.capability import (
     _LINUX_CAPABILITY_VERSION_3,
@@ -38,6 +37,7 @@ from engine.images import pb
 from engine.resources import stages
 from engine.resources.task import own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

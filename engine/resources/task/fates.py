@@ -10,9 +10,6 @@ because its tracer makes it; when the tracer lets go of it, the kernel puts it b
 
 from __future__ import annotations
 
-import signal
-from typing import TYPE_CHECKING
-
 from engine.abi.prctl import PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from engine.abi.signal import NSIG, SIG_UNBLOCK, SIGSET_SIZE
 from engine.abi.wait import P_PID, WEXITED, WNOWAIT, WSTOPPED
@@ -20,7 +17,9 @@ from engine.errors import ImageError
 from engine.rebuild import ALIVE, DEAD, STOPPED
 from engine.resources import stages
 from engine.resources.task import creds, names, signals
+from engine.signals import signal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -7,7 +7,6 @@ clears its rseq_cs as soon as the thread runs anything else (kernel/rseq.c).
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi.prctl import PR_GET_TID_ADDRESS
 from engine.images import pb
@@ -16,6 +15,7 @@ from engine.resources import stages
 
 RSEQ_CS_OFFSET = 8  # in struct rseq: what critical section the thread is in (linux/rseq.h)
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

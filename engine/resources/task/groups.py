@@ -7,13 +7,13 @@ ends, and is waited for by its parent.
 
 from __future__ import annotations
 
-import signal
-from typing import TYPE_CHECKING, NamedTuple
-
 from engine.abi.prctl import PR_SET_PDEATHSIG
 from engine.abi.sched import CLONE_PTRACE
 from engine.resources import stages
+from engine.signals import signal
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.plan.builder import Actor
     from engine.plan.graph import Milestone, Step

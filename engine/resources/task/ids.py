@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import TYPE_CHECKING
 
 from engine.abi.kcmp import KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_VM
 from engine.kernel import calls
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
 

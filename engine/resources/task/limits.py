@@ -8,7 +8,6 @@ log says so.
 from __future__ import annotations
 
 import resource
-from typing import TYPE_CHECKING
 
 from engine.abi.capability import CAP_SYS_RESOURCE
 from engine.abi.resource import RLIM_INFINITY, RLIM_NLIMITS, RLIMIT64
@@ -17,6 +16,7 @@ from engine.images import pb
 from engine.resources import stages
 from engine.resources.task import own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask

@@ -7,7 +7,6 @@ parent's death is the thread's own.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi.prctl import (
     PR_GET_CHILD_SUBREAPER,
@@ -20,6 +19,7 @@ from engine.abi.prctl import (
 from engine.resources import stages
 from engine.resources.task import creds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

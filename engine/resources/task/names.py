@@ -6,11 +6,10 @@ one; on the wire there is no such rule, so what is no text goes in, and comes ou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.abi.prctl import PR_SET_NAME
 from engine.resources import stages
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenThread
     from engine.images import pb

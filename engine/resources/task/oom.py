@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from errno import EACCES
-from typing import TYPE_CHECKING
 
 from engine.abi.capability import CAP_SYS_RESOURCE
 from engine.abi.fcntl import AT_FDCWD
 from engine.resources import stages
 from engine.resources.task import own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask

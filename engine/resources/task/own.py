@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING
 
 from engine.abi.prctl import PR_GET_SECUREBITS
 from engine.abi.resource import PRIO_PROCESS
 from engine.kernel import calls
 from engine.kernel.proc import ProcDir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.kernel.proc import Status
 

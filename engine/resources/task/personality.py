@@ -5,11 +5,10 @@ Collected with the other required fields of the message (tree.py). CRIU saves it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.resources import stages
 from engine.resources.task import own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.rebuild import NewThread
 

@@ -6,8 +6,6 @@ PR_TIMER_CREATE_RESTORE_IDS (Linux 6.15); on older kernels a tree with timers is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.abi.prctl import (
     PR_TIMER_CREATE_RESTORE_IDS,
     PR_TIMER_CREATE_RESTORE_IDS_OFF,
@@ -19,6 +17,7 @@ from engine.errors import ImageError
 from engine.images import pb
 from engine.resources import stages
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

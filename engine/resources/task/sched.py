@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi.resource import PRIO_PROCESS
 from engine.abi.sched import (
@@ -21,6 +20,7 @@ from engine.abi.sched import (
 from engine.resources import stages
 from engine.resources.task import own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenThread
     from engine.rebuild import NewThread

@@ -7,8 +7,9 @@ also, up the tree, in which session a leader was before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from engine.tuples import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

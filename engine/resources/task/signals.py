@@ -8,7 +8,6 @@ thread it waits for, because nobody else may claim that a signal comes from the 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
 from engine.abi.signal import (
     NSIG,
@@ -35,6 +34,7 @@ from engine.images import pb
 from engine.kernel.inject import QUIET_SIGNALS
 from engine.resources import stages
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -6,7 +6,6 @@ Read from outside while the thread is stopped, and set from outside when its ske
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from engine.abi import xsave
 from engine.errors import ImageError, Obstacle, Refused
@@ -14,6 +13,7 @@ from engine.images import pb
 from engine.kernel._native import ffi, lib
 from engine.kernel.home import Home, restarted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenThread
     from engine.kernel.ptrace import Registers, Tracee

@@ -6,14 +6,13 @@ A periodic real timer whose signal still waits is at rest until the signal is ta
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.abi.signal import SIGALRM
 from engine.abi.time import ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, ITIMERVAL
 from engine.images import pb
 from engine.resources import stages
 from engine.resources.task import signals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

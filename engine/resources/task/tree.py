@@ -7,9 +7,6 @@ before the parent has any; one that does (copy-on-write) after the parent's page
 
 from __future__ import annotations
 
-import signal
-from typing import TYPE_CHECKING
-
 from engine.abi.prctl import PR_SET_PDEATHSIG
 from engine.abi.sched import (
     CLONE_FILES,
@@ -25,7 +22,9 @@ from engine.images import pb
 from engine.resources import stages
 from engine.resources.task import creds, fates, groups, names, sessions, signals
 from engine.resources.task.sessions import Member
+from engine.signals import signal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
     from engine.rebuild import NewTask, NewTree

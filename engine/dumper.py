@@ -7,7 +7,6 @@ that is not: inventory.img, without which no restore begins, is written last.
 from __future__ import annotations
 
 from errno import ENOENT, ESRCH
-from typing import TYPE_CHECKING
 
 from engine import rehearsal, resources, stats
 from engine.errors import AmberError, EngineBug, KernelError, Refused, UsageError
@@ -32,6 +31,7 @@ from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
-from typing import TYPE_CHECKING
 
 from engine import pidfile, resources, stats
 from engine.images.directory import ImageDir
@@ -26,8 +24,10 @@ from engine.resources.files.opener import Opener
 from engine.resources.memory import inherit, mappings, shared
 from engine.resources.task import signals, state, tree
 from engine.scripts import Hooks
+from engine.signals import signal
 from engine.stats import Timings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.options import RestoreOptions
 
