@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.options import RestoreOptions
 
+
 def restore(options: RestoreOptions) -> RestoreResult:
     """Brings the tree of `options.images_dir` back to life.
 
@@ -98,7 +99,7 @@ def _run(new: NewTree) -> None:
     roles = [Role(task.pid, thread.tid, thread.actor) for task in new.alive for thread in task.threads]
     with new.groups.made(), Troupe(new.plan, new.base, roles) as troupe:
         with new.opener.giving() as given:
-            troupe.play(given, new.opener.staging)
+            troupe.play(given, new.opener.staging, options.log.message if options.step else None)
         new.groups.move_threads()
         template = troupe.tracees[root].xstate()
         for task in new.alive:

@@ -86,6 +86,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         keep=options.keep,
         runs=Path(options.runs),
         restore_engine=engines.find(options.restore_engine) if options.restore_engine else None,
+        step=options.step,
     )
 
 
@@ -139,6 +140,7 @@ RUN_OPTIONS: dict[str, dict[str, Any]] = {
     "iters": {"type": _count, "default": 1, "metavar": "N", "help": "dump and restore N times"},
     "norst": {"action": "store_true", "help": "dump and let run, no restore"},
     "stop": {"action": "store_true", "help": "dump and restore leave the tree stopped"},
+    "step": {"action": "store_true", "help": "plans go call by call, in dumps and restores (amber alone)"},
     "timeout": {"type": float, "default": None, "metavar": "SECONDS", "help": "limit of each step"},
     "keep": {
         "choices": ("failed", "always", "never"),

@@ -54,6 +54,11 @@ def restore_words(engine: Engine, images: Path, pidfile: Path, mode: str, option
     return [*_head(engine, "restore", images), *tail]
 
 
+def stepping(options: Options) -> Options:
+    """The same, call by call."""
+    return Options((*options.dump, "--step"), (*options.restore, "--step"))
+
+
 def _head(engine: Engine, action: str, images: Path) -> list[str]:
     log = f"{action}.log"
     return [

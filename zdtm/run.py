@@ -37,6 +37,7 @@ class Run:
     def __init__(self, test: Description, settings: Settings, directory: Path, tell: Tell) -> None:
         self.test, self.settings, self.directory, self.tell = test, settings, directory, tell
         self.nursery = Nursery()
+        self.options = engines.stepping(test.options) if settings.step else test.options
         self.timeout = settings.timeout or test.timeout
         self.tree = Tree(test, directory, self.nursery, self.timeout)
         self.step = "build"
@@ -105,7 +106,7 @@ class Run:
 
     def _dump(self, images: Path, before: State) -> None:
         engine, mode = self.settings.engine, self.settings.mode
-        words = engines.dump_words(engine, self.tree.pid, images, mode, self.test.options)
+        words = engines.dump_words(engine, self.tree.pid, images, mode, self.options)
         try:
             self._engine(words, images / "dump.log")
         except Failure as failure:
@@ -118,7 +119,7 @@ class Run:
         engine, mode = self.settings.restorer, self.settings.mode
         pidfile = images / "restored.pid"
         self.nursery.forget(self.tree.pid)
-        words = engines.restore_words(engine, images, pidfile, mode, self.test.options)
+        words = engines.restore_words(engine, images, pidfile, mode, self.options)
         self._engine(words, images / "restore.log")
         if not pidfile.exists() or pidfile.read_text().strip() != str(self.tree.pid):
             raise Failure(f"the pid file does not name {self.tree.pid}")

@@ -20,6 +20,7 @@ class Settings(NamedTuple):
     keep: str = "failed"  # which run directories stay: failed, always, never
     runs: Path = RUNS  # where they are made
     restore_engine: Engine | None = None  # another one for restores
+    step: bool = False  # plans go call by call (amber --step)
 
     @property
     def modes(self) -> tuple[str, ...]:

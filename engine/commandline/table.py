@@ -219,8 +219,8 @@ CHECK = (
 
 OWN = (
     _switch("explain", "DR", "print the plan of system calls, change nothing", works="DR", negatable=False, own=True),
-    _switch("step", "DR", "run plans call by call through ptrace, for debugging", works="D", refused="R",
-            reason="many tasks run its plan at once", negatable=False, own=True),
+    _switch("step", "DR", "run plans call by call through ptrace, for debugging", works="DR", negatable=False,
+            own=True),
 )
 
 HEADS: dict[str, tuple[Option, ...]] = {

@@ -23,7 +23,7 @@ import os
 from engine.abi import mman
 from engine.abi import ptrace as abi
 from engine.abi.syscalls import NR
-from engine.errors import AmberError, Obstacle, PlanError, Refused
+from engine.errors import AmberError, EngineBug, Obstacle, PlanError, Refused
 from engine.kernel import calls
 from engine.kernel._native import ffi, lib
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
@@ -136,12 +136,13 @@ class Injection:
     def step(self, plan: Plan, actors: dict[int, Actor], show: Callable[[str], None]) -> None:
         """The same without the blob, one thread and one call after the other, each shown (stepping.py)."""
         from engine.kernel.stepping import Stopped, step_through
-        from engine.plan.step import Runner
+        from engine.plan.step import WAITING, Runner
 
         view = self._load(plan, actors)
         for tid, actor in actors.items():
             world = Stopped(self, self._thread(tid), plan)
-            step_through(Runner(plan, actor, self.base, memoryview(view), world), show)
+            if step_through(Runner(plan, actor, self.base, memoryview(view), world), show) == WAITING:
+                raise EngineBug(f"{actor.name} waits: threads that are asked questions do not meet")
         for actor in actors.values():
             raise_error(plan, actor, view)
 

@@ -20,12 +20,13 @@ from engine.kernel.inject import raise_error
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee, decode, request
 from engine.plan import blob
 from engine.plan.builder import STACK, Plan
+from engine.plan.ops import SPAWN
 from engine.signals import signal
 from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.kernel.home import Home
     from engine.plan.builder import Actor
@@ -60,7 +61,6 @@ class Troupe:
         self.view = mmap.mmap(self._memfd, plan.size)
         self.view[: plan.size] = bytes(plan.encode(base))
         self._helpers: set[int] = set()  # threads that help for a while (contents.py)
-        self._started = False
 
     def __enter__(self) -> Troupe:
         return self
@@ -70,11 +70,20 @@ class Troupe:
             self.kill()
         os.close(self._memfd)
 
-    def play(self, descriptors: Sequence[int], first_number: int) -> None:
+    def play(self, descriptors: Sequence[int], first_number: int, show: Callable[[str], None] | None = None) -> None:
         """Starts the root with `descriptors` at first_number, first_number + 1, …, and returns when every actor of
-        a role has halted."""
+        a role has halted. With `show` it goes call by call (stepping.py), and each is shown."""
         root = self._spawn(descriptors, first_number)
         self._make_room(root, first_number + len(descriptors))
+        root.set_signal_mask(U64 & ~(1 << self.plan.halt - 1))
+        if show is None:
+            self._play_all(root)
+        else:
+            from engine.kernel.stepping import Stage
+
+            Stage(self, self.by_tid[self.root].actor).play(show)
+
+    def _play_all(self, root: Tracee) -> None:
         self._start(root, self.by_tid[self.root].actor)
         waiting = set(self.by_tid)
         while waiting or self._helpers:
@@ -98,26 +107,30 @@ class Troupe:
         self.tracees = {}
 
     def kill(self) -> None:
-        """Ends every task that was started and waits until none is left."""
-        for tid in self.tracees:
-            try:
+        """Ends every task that was started and waits until none is left. Who has a fatal signal bears nobody any more
+        (kernel/fork.c, copy_process), so the children that we have not seen yet are found afterwards."""
+        births = {op.expect for actor in self.plan.actors for op in actor.ops if op.code == SPAWN and op.expect}
+        left: set[int] = set()
+        while ours := [tid for tid in ({self.root} | births) - left if self._is_ours(tid)]:
+            for tid in ours:
                 os.kill(tid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        if self._started:
-            self._reap()
+            left.update(ours)
+        self._reap(left)
 
-    def _reap(self) -> None:
+    def _is_ours(self, tid: int) -> bool:
+        """A task that was started and has not ended; not one of a stranger who has its number meanwhile."""
         status = ffi.new("int *")
-        left = set(self.tracees) | {self.root}
+        result = lib.wait_task(tid, status, os.WNOHANG)
+        return result == 0 or (result > 0 and os.WIFSTOPPED(status[0]))
+
+    def _reap(self, left: set[int]) -> None:
+        status = ffi.new("int *")
         while left:
             result = lib.wait_task(-1, status, 0)
             if result == -errno.ECHILD:
                 return
-            if result > 0 and (os.WIFEXITED(status[0]) or os.WIFSIGNALED(status[0])):
+            if result > 0 and not os.WIFSTOPPED(status[0]):
                 left.discard(result)
-            elif result > 0:
-                lib.ptrace_call(abi.PTRACE_CONT, result, 0, 0)
 
     def _spawn(self, descriptors: Sequence[int], first_number: int) -> Tracee:
         image = os.open(blob.SKELETON, os.O_RDONLY | os.O_CLOEXEC)
@@ -130,7 +143,6 @@ class Troupe:
             raise KernelError("clone3", errno.EEXIST, f"pid {self.root}", "the pid is taken; end that process first")
         if result < 0:
             raise KernelError("clone3", -result, f"pid {self.root}")
-        self._started = True
         tracee = Tracee(self.root, self.root)
         self.tracees[self.root] = tracee
         tracee.seize(OPTIONS)
@@ -149,15 +161,12 @@ class Troupe:
             self._remote(root, self.base + IDLE_SYSCALL, "munmap", start, length)
 
     def _remote(self, tracee: Tracee, at: int, name: str, *args: int) -> int:
-        registers = tracee.registers()
-        registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
-        registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": at}
-        tracee.set_registers(registers)
+        prepare_call(tracee, at, getattr(NR, name), args)
         tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
         tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
-        result = tracee.registers()["rax"]
-        if result > U64 - 4096:
-            raise KernelError(name, (1 << 64) - result, f"task {tracee.tid}, while the interpreter moved")
+        result = result_of(tracee)
+        if -4096 < result < 0:
+            raise KernelError(name, -result, f"task {tracee.tid}, while the interpreter moved")
         return result
 
     def _start(self, root: Tracee, actor: Actor) -> None:
@@ -169,7 +178,6 @@ class Troupe:
             "orig_rax": U64,
         }
         root.set_registers(registers)
-        root.set_signal_mask(U64 & ~(1 << self.plan.halt - 1))
         request(abi.PTRACE_CONT, root.tid)
 
     def _next_event(self) -> int:
@@ -221,3 +229,17 @@ class Troupe:
         # What a task sends itself to stop by (fates.py) is delivered; nothing else can come.
         request(abi.PTRACE_CONT, role.tid, 0, 0 if stop.event else stop.signal)
         return False
+
+
+def prepare_call(tracee: Tracee, at: int, nr: int, args: Sequence[int]) -> None:
+    """The registers of a system call, to be made by the instruction at that address."""
+    registers = tracee.registers()
+    registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
+    registers |= {"rax": nr, "orig_rax": U64, "rip": at}
+    tracee.set_registers(registers)
+
+
+def result_of(tracee: Tracee) -> int:
+    """What the system call that it returns from gave: a value or a negative errno."""
+    result = tracee.registers()["rax"]
+    return result - (1 << 64) if result >> 63 else result

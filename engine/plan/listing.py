@@ -54,7 +54,7 @@ SHOWN_BYTES = 16
 
 def listing(plan: Plan) -> Iterator[str]:
     """All actors one after the other."""
-    steps = _posters(plan)
+    steps = posters(plan)
     for actor in plan.actors:
         yield f"=== {actor.name}"
         why = ""
@@ -182,7 +182,7 @@ def _meeting(plan: Plan, op: Op, steps: dict[Value, str]) -> str:
     return f"wait for {steps.get(word, 'nobody')}" + (f" ({_plain(plan, count)} posts)" if count != 1 else "")
 
 
-def _posters(plan: Plan) -> dict[Value, str]:
+def posters(plan: Plan) -> dict[Value, str]:
     """Futex word -> the steps that post it."""
     found: dict[Value, dict[str, None]] = {}
     for actor in plan.actors:

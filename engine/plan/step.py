@@ -2,7 +2,7 @@
 
 A `Runner` is one actor on its way; its slots and control block are those of the arena's bytes, so answers and errors
 are read as after a run of the blob. The `World` makes the calls: a frozen task by ptrace (kernel/stepping.py, for
-`--step`), or a model kernel (model.py).
+`--step`), the tasks of a restore (the same), or a model kernel (model.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from engine.plan.ops import Op, Value
 
 RUNNING, WAITING, HALTED, FAILED = range(4)
-"""What became of a runner: it goes on, waits for a futex word, has come to a HALT or its end, or an op failed."""
+"""What became of a runner: it goes on, waits for a futex word or in a call, has come to a HALT or its end, or an op
+failed."""
 
 Bytes = bytearray | memoryview
 
@@ -49,8 +50,8 @@ Bytes = bytearray | memoryview
 class World(Protocol):
     """Whoever makes system calls. Results are values or negative errnos; addresses are the task's."""
 
-    def call(self, actor: Actor, nr: int, args: Sequence[int]) -> int:
-        """Makes a system call in the task of an actor."""
+    def call(self, actor: Actor, nr: int, args: Sequence[int]) -> int | None:
+        """Makes a system call in the task of an actor. None: it has not returned yet, and must be asked for again."""
 
     def load(self, actor: Actor, address: int, width: int) -> int:
         """Reads `width` bytes of the actor's memory."""
@@ -92,7 +93,11 @@ class Runner:
     def _run(self, op: Op) -> None:
         args = [self._number(value) for value in op.args]
         if op.code == CALL:
-            self._keep(op, self.world.call(self.actor, op.nr, args))
+            result = self.world.call(self.actor, op.nr, args)
+            if result is None:
+                self.state = WAITING
+            else:
+                self._keep(op, result)
         elif op.code == FULL_IO:
             self._keep(op, self._full_io(op.nr, args))
         elif op.code == SPAWN:
@@ -125,7 +130,8 @@ class Runner:
         positioned, done = nr in (NR.pread64, NR.pwrite64), 0
         while done < length:
             at = (offset + done,) if positioned else ()
-            count = self.world.call(self.actor, nr, (fd, address + done, length - done, *at))
+            while (count := self.world.call(self.actor, nr, (fd, address + done, length - done, *at))) is None:
+                pass
             if count <= 0 and count != -EINTR:
                 return count or -ENODATA
             done += max(count, 0)

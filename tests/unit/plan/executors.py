@@ -1,4 +1,4 @@
-"""Two ways to run a plan to its end, and what it left: results, data and the errors of each actor."""
+"""Three ways to run a plan to its end, and what it left: results, data and the errors of each actor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from engine.plan.model import Kernel
 from engine.plan.ops import CONTROL, OPS, SLOTS, Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from engine.plan.builder import Plan
 
 BASE = 0x10000000
@@ -25,16 +27,30 @@ class Outcome(NamedTuple):
     errors: list[tuple[int, int]]  # of each actor: errno and op
 
 
-def by_blob(plan: Plan, tids: list[int]) -> Outcome:
-    """In real tasks that are killed afterwards; actor i has tid i of the list, the first is the process."""
-    roles = [Role(tids[0], tid, actor) for tid, actor in zip(tids, plan.actors, strict=True)]
+def play(plan: Plan, roles: Sequence[Role], show: Callable[[str], None] | None = None) -> Outcome:
+    """In real tasks that are killed afterwards, by the blob or, with `show`, call by call."""
     plan.layout()
     with Troupe(plan, BASE, roles) as troupe:
         try:
-            troupe.play([], FIRST_NUMBER)
+            troupe.play([], FIRST_NUMBER, show)
             return outcome(plan, bytes(troupe.view))
         finally:
             troupe.kill()
+
+
+def threads(plan: Plan, tids: list[int]) -> list[Role]:
+    """The roles of one process: actor i has tid i of the list. Actors without a tid end by themselves."""
+    return [Role(tids[0], tid, actor) for tid, actor in zip(tids, plan.actors, strict=False)]
+
+
+def by_blob(plan: Plan, tids: list[int]) -> Outcome:
+    """In the threads of a real process."""
+    return play(plan, threads(plan, tids))
+
+
+def by_steps(plan: Plan, tids: list[int]) -> Outcome:
+    """The same, call by call from outside."""
+    return play(plan, threads(plan, tids), lambda _: None)
 
 
 def by_model(plan: Plan, tids: list[int], files: dict[str, bytes] | None = None) -> Outcome:

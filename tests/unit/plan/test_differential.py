@@ -1,4 +1,4 @@
-"""The blob in a real task and the model kernel run the same plans, and must leave the same."""
+"""The blob in a real task, steps from outside and the model kernel run the same plans, and must leave the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.abi import fcntl, mman
 from engine.abi.sched import CLONE_FILES, CLONE_FS, CLONE_PTRACE, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from engine.plan.builder import Plan
 from engine.plan.listing import brief, line
-from tests.unit.plan.executors import Outcome, by_blob, by_model, free_pids
+from tests.unit.plan.executors import Outcome, by_blob, by_model, by_steps, free_pids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +148,9 @@ def test_random_programs(path: str, data: st.DataObject) -> None:
     model, real = by_model(plan, tids, {path: CONTENT}), by_blob(plan, tids)
     assert annotated(plan, model) == annotated(plan, real)
     assert model == real
+    with open(path, "wb") as file:
+        file.write(CONTENT)
+    assert by_steps(plan, tids) == real
 
 
 def annotated(plan: Plan, outcome: Outcome) -> list[str]:
@@ -160,7 +163,7 @@ def both(plan: Plan, count: int = 1) -> tuple[list[list[int]], list[tuple[int, i
     """What both executors agree on."""
     tids = free_pids(count)
     real = by_blob(plan, tids)
-    assert by_model(plan, tids) == real
+    assert by_model(plan, tids) == by_steps(plan, tids) == real
     return real.results, real.errors
 
 
@@ -186,7 +189,7 @@ def test_threads_meet() -> None:
     emit.post(pong)
     emit.halt()
     real = by_blob(plan, tids)
-    assert by_model(plan, tids) == real
+    assert by_model(plan, tids) == by_steps(plan, tids) == real
     assert real.results[0][1:] == [tids[1], 815]
     assert real.results[1] == [4711, tids[1]]
 
@@ -213,8 +216,8 @@ def test_a_program_that_ends_early_ends_in_both() -> None:
     emit.full_io("read", fd, emit.buffer(10), 10)
     emit.call("getpid")
     emit.halt()
-    real, model = _failure(plan, by_blob), _failure(plan, by_model)
-    assert real == model == "a: full read(r1, &6, length=10, offset=0) failed: ENODATA (No data available)"
+    real, model, stepped = (_failure(plan, executor) for executor in (by_blob, by_model, by_steps))
+    assert real == model == stepped == "a: full read(r1, &6, length=10, offset=0) failed: ENODATA (No data available)"
 
 
 def _failure(plan: Plan, run: Callable[..., object]) -> str:

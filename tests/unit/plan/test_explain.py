@@ -1,4 +1,4 @@
-"""`--explain` shows the plan and changes nothing; `--step` dumps what a dump dumps."""
+"""`--explain` shows the plan and changes nothing; with `--step` a dump and a restore do what they do without."""
 
 from __future__ import annotations
 
@@ -88,7 +88,32 @@ def test_a_dump_by_steps_saves_the_same(victim: subprocess.Popen[bytes], tmp_pat
     assert victim.poll() is None
 
 
-def test_a_restore_by_steps_is_refused_by_name(tmp_path: Path) -> None:
-    done = amber("restore", "-D", tmp_path, "--step")
-    assert done.returncode == 1
-    assert "--step: not supported yet: many tasks run its plan at once" in done.stderr
+def test_a_restore_by_steps_shows_them(victim: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    pid = victim.pid
+    done = amber("dump", "-t", str(pid), "-D", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert victim.wait() == -signal.SIGKILL
+    done = amber("restore", "-D", tmp_path, "--step", "--restore-detached")
+    assert done.returncode == 0, done.stderr
+    os.kill(pid, signal.SIGKILL)
+    shown = done.stderr.splitlines()
+    assert any(f"pid {pid}: " in line and "setsid()" in line and line.endswith(f" -> {pid}") for line in shown)
+    assert shown[-1] == f"pid {pid}: halt"
+
+
+def test_a_restore_by_steps_fails_as_others_do(tmp_path: Path) -> None:
+    """Its directory is gone."""
+    (tmp_path / "gone").mkdir()
+    null = subprocess.DEVNULL
+    words = ["sleep", "1000"]
+    with subprocess.Popen(words, 0, None, null, null, null, start_new_session=True, cwd=tmp_path / "gone") as victim:
+        time.sleep(0.1)
+        assert amber("dump", "-t", str(victim.pid), "-D", tmp_path).returncode == 0
+    (tmp_path / "gone").rmdir()
+    errors = []
+    for options in ([], ["--step"]):
+        done = amber("restore", "-D", tmp_path, *options)
+        assert done.returncode == 1
+        errors.append(done.stderr.splitlines()[-1])
+    assert errors[0] == errors[1]
+    assert "No such file or directory" in errors[0], errors
