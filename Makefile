@@ -62,6 +62,7 @@ format: setup
 
 docs: setup
 	$(PY) -m engine.commandline.document > docs/cli.md
+	$(PY) -m zdtm.support > docs/support-matrix.md
 
 clean:
 	rm -rf $(VENV) build zdtm/build .pytest_cache .mypy_cache .ruff_cache .hypothesis .tox *.egg-info

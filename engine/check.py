@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from engine.log import Log
     from engine.workplace import Workplace
 
+ROWS = {"G25": "amber check"}
+
 GOOD = "Looks good.\n"
 MAYBE = "Looks good but some features are missing: dumps or restores of programs that need them will fail.\n"
 BAD = "Does not look good.\n"

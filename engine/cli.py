@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from engine.options import DumpResult, RestoreResult
     from engine.workplace import Workplace
 
+ROWS = {"G19": "the restored tree's parent becomes a program (--exec-cmd)"}
+
 REMOVED = ("exec", "show")
 NOT_YET = ("pre-dump", "page-server", "lazy-pages", "service", "swrk", "dedup", "cpuinfo")
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import time
 
+ROWS = {"G16": "logs by level, with times"}
+
 MESSAGE, ERROR, WARNING, INFO, DEBUG = range(5)
 DEFAULT_LEVEL = WARNING
 _PREFIX = {MESSAGE: "", ERROR: "Error (amber): ", WARNING: "Warn (amber): ", INFO: "", DEBUG: ""}

@@ -7,6 +7,8 @@ import os
 
 from engine.errors import KernelError
 
+ROWS = {"G21": "pid files"}
+
 
 def write(path: str, pid: int) -> None:
     """Write `pid` in decimal to the new file `path`. KernelError when it exists or cannot be."""

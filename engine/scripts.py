@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engine.log import Log
     from engine.options import Notify
 
+ROWS = {"G07": "action scripts"}
+
 ABORTING = {
     "pre-stream",
     "pre-dump",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from engine.log import Log
 
+ROWS = {"L13": "statistics: times and numbers of pages"}
+
 
 class DumpStats(NamedTuple):
     """Fields of dump_stats_entry (stats.proto), with its names."""

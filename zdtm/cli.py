@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import bench, compat, engines, suite
+from . import bench, compat, engines, suite, support
 from .description import Description, DescriptionError
 from .engines import EngineMissing
 from .report import Report, summary
@@ -30,9 +30,18 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.rows:
+        return _list_rows(options)
     for test in _chosen(options):
         modes = "all modes" if len(test.modes) == 4 else ",".join(test.modes)
         print(f"{test.name:28} {modes:12} {','.join(test.rows):24} {test.doc}")
+    return 0
+
+
+def _list_rows(options: argparse.Namespace) -> int:
+    tests = _chosen(options)
+    for row in support.in_order({row for test in tests for row in test.rows}):
+        print(f"{row:6} {' '.join(test.name for test in tests if row in test.rows)}")
     return 0
 
 
@@ -95,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="name the tests")
     listing.set_defaults(command=_list)
+    listing.add_argument("--rows", action="store_true", help="rows of the feature list, each with its tests")
     _add_choice(listing, required=False)
     measuring = commands.add_parser("bench", help="measure engines against one another")
     measuring.set_defaults(command=_bench)

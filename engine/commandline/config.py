@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+ROWS = {"G02": "configuration files"}
+
 SYSTEM_FILE = "/etc/criu/default.conf"
 USER_FILE = ".criu/default.conf"
 _BLANKS = " \t"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from engine.images.format import Entry
 
+ROWS = {"G12": "crit: images decoded, encoded, shown"}
+
 STDIN = "-"  # in place of a path
 
 

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
     from engine.kernel.freezer import FreezerGroup
 
+ROWS = {
+    "P01": "every process below the root, read again until nothing changes",
+    "P02": "all threads stopped by ptrace, without a signal",
+    "P04": "a time limit for the freeze",
+}
+REFUSED = {"P57": "tasks that a debugger traces", "P58": "processes whose first thread has ended while others go on"}
+
 SEIZE_OPTIONS = abi.PTRACE_O_TRACESYSGOOD
 ESRCH, EPERM = 3, 1
 

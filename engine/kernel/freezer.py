@@ -12,6 +12,8 @@ import time
 
 from engine.errors import AmberError, KernelError
 
+ROWS = {"P03": "freezer control groups of both versions, put back as they were"}
+
 POLL = 0.0005  # seconds
 
 

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.kernel.ptrace import Registers, Tracee
 
+ROWS = {"M32": "nothing below the stack pointer of a frozen task is disturbed"}
+
 # Internal restart codes of a system call that was interrupted (include/linux/errno.h).
 RESTART_AGAIN = (512, 513, 514)  # ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND
 RESTART_BLOCK = 516  # ERESTART_RESTARTBLOCK: the rest of the call is known to the kernel alone

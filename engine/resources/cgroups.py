@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from engine.plan.graph import Step
     from engine.rebuild import NewThread, NewTree
 
+ROWS = {
+    "C01": "the control groups of every thread",
+    "C02": "groups that are missing, with owner and mode; their limits are not set",
+    "C07": "what may be made (--manage-cgroups)",
+    "C11": "threads in other groups than their process",
+}
+
 OWN = 1  # number of the engine's own set
 DELETED = " (deleted)"
 EXISTING = ("none", "props")  # modes of --manage-cgroups in which no group is made

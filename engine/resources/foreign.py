@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from engine.rebuild import NewTask, NewThread, NewTree
 
+REFUSED = {"P53": "AppArmor policies and profiles in images of criu", "P54": "SELinux labels in images of criu"}
+
 IMAGES = {"FILE_LOCKS": "file locks", "APPARMOR": "AppArmor policies"}
 STATUS = {256: "shared memory without a file", 1 << 10: "shared memory of System V", 1 << 11: "packet sockets",
           1 << 13: "rings of io_submit(2)", 1 << 15: "a shadow stack"}  # fmt: skip

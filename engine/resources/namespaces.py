@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
     from engine.rebuild import NewTree
 
+ROWS = {"NS01": "which namespaces each process is in"}
+REFUSED = {
+    "NS02": "pid namespaces of the tree's own",
+    "NS04": "UTS namespaces",
+    "NS05": "IPC namespaces",
+    "NS10": "user namespaces",
+    "NS12": "time namespaces",
+    "NS13": "cgroup namespaces",
+    "NS14": "network namespaces",
+    "MN01": "mount namespaces",
+}
+
 KINDS = ("pid", "net", "ipc", "uts", "mnt", "time", "user", "cgroup")
 FOR_CHILDREN = ("pid_for_children", "time_for_children")  # differ after unshare(2), until the next fork
 REMEDY = "run the engine in the same namespaces"

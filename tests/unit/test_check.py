@@ -17,6 +17,7 @@ from engine.kernel.features.catalog import EXPERIMENTAL, EXTRA, REQUIRED, Featur
 from engine.options import DumpOptions, DumpResult
 from engine.stats import DumpStats
 
+ROWS = ("G25",)
 CATEGORIES = {"must": REQUIRED, "may": EXTRA, "might": EXPERIMENTAL}
 
 

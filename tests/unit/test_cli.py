@@ -19,6 +19,7 @@ from engine.options import DumpOptions, DumpResult, RestoreResult
 from engine.stats import DumpStats, RestoreStats
 from engine.version import CRIU_VERSION
 
+ROWS = ("G19",)
 Engine = Callable[..., list[DumpOptions]]
 
 

@@ -12,6 +12,8 @@ import pytest
 from engine import log as logs
 from engine.log import Log, Progress
 
+ROWS = ("G16",)
+
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:

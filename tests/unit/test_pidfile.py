@@ -9,6 +9,8 @@ import pytest
 from engine import pidfile
 from engine.errors import KernelError
 
+ROWS = ("G21",)
+
 
 def test_it_holds_the_pid_in_decimal(tmp_path: Path) -> None:
     pidfile.write(str(tmp_path / "pid"), 812)

@@ -12,6 +12,8 @@ from engine.errors import AmberError
 from engine.log import SILENT
 from engine.scripts import ABORTING, Hooks
 
+ROWS = ("G07",)
+
 
 @pytest.fixture
 def images(tmp_path: Path) -> Iterator[int]:

@@ -12,6 +12,8 @@ from engine.images import pb
 from engine.log import Log
 from engine.stats import DumpStats, RestoreStats, Timings, report, write
 
+ROWS = ("L13",)
+
 
 def test_spans_and_counters_add_up() -> None:
     timings = Timings()

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROWS = {"G17": "what the kernel can do is tried once per boot"}
+
 _END = "end"
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Probe = Callable[[], None]
 
+ROWS = {"G26": "names of features for amber check --feature"}
+
 REQUIRED = "required"  # no dump or restore without it
 EXTRA = "extra"  # needed for some programs, or only makes things faster
 EXPERIMENTAL = "experimental"

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     Found = tuple[Descriptor, pb.file_entry]
 
+ROWS = {"F27": "epoll instances: what they watch, also under numbers that were given away"}
+
 TYPE = 7  # fd_types.EVENTPOLL
 LANDS = True
 

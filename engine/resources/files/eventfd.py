@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from engine.rebuild import NewTree
     from engine.resources.files.descriptor import Descriptor
 
+ROWS = {"F26": "eventfds: counter and flags"}
+
 TYPE = 6  # fd_types.EVENTFD
 LANDS = True
 EFD_SEMAPHORE = 1  # kept in the flags: bits of the access mode mean nothing to F_SETFL, with which CRIU sets them

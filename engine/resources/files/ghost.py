@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from engine.images.directory import ImageDir
     from engine.resources.files.descriptor import Descriptor
 
+ROWS = {
+    "F10": "files made with O_TMPFILE, without the flag",
+    "F11": "deleted files: contents, owner, mode, times, up to --ghost-limit",
+    "F12": "holes in deleted files",
+    "F13": "one deleted file in several places",
+    "F16": "deleted directories",
+    "F17": "deleted files in deleted directories",
+}
+
 GHOST = 1  # remap_type.GHOST
 OLD_MARK = 1 << 31  # in remap_id: how very old images say that it is a ghost's
 KINDS = (st.S_IFREG, st.S_IFDIR, st.S_IFLNK)

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
     Found = tuple[Descriptor, pb.file_entry]
 
+ROWS = {"F23": "pipes: ends, contents, capacity"}
+REFUSED = {"F24": "pipes in packet mode"}
+
 TYPE = 2  # fd_types.PIPE
 FIONREAD = 0x541B
 SPLICE_F_NONBLOCK = 2

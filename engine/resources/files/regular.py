@@ -43,6 +43,22 @@ if TYPE_CHECKING:
     from engine.resources.files.descriptor import Descriptor
     from engine.resources.files.opener import Opener
 
+ROWS = {
+    "F03": "position and status flags",
+    "F05": "regular files, by path",
+    "F06": "a check at restore that the file is the same",
+    "F07": "directories",
+    "F08": "O_PATH descriptors",
+    "F09": "symbolic links that are open themselves",
+    "F37": "null, zero, full, random and the like",
+}
+REFUSED = {
+    "F14": "files that lost one name and have others",
+    "F18": "files of /proc about a process",
+    "F19": "files of /proc about a dead process",
+    "F22": "files that another file or mount hides",
+}
+
 TYPE = 1  # fd_types.REG
 LANDS = True
 CREATION = O_CREAT | O_EXCL | O_TRUNC

@@ -24,6 +24,43 @@ if TYPE_CHECKING:
 
     from engine.frozen import FrozenTask, FrozenTree
 
+ROWS = {
+    "F01": "descriptor numbers and close-on-exec",
+    "F02": "descriptors that share an open file description, also between processes",
+}
+REFUSED = {
+    "F04": "descriptors that signal an owner (F_SETOWN, F_SETSIG)",
+    "F25": "named pipes",
+    "F28": "signalfds",
+    "F29": "timerfds",
+    "F30": "inotify instances",
+    "F32": "fanotify instances",
+    "F33": "flock locks",
+    "F34": "record locks",
+    "F35": "locks of open file descriptions",
+    "F36": "leases",
+    "F38": "other devices",
+    "F48": "tun and tap devices",
+    "F49": "bpf maps",
+    "F50": "pidfds",
+    "F51": "pidfds of threads",
+    "F52": "descriptors of namespaces",
+    "F57": "other files without a name: io_uring, userfaultfd, perf, …",
+    "M08": "memory files (memfd_create)",
+    "M10": "memory files of huge pages",
+    "M11": "shared memory of System V",
+    "M19": "rings of io_setup",
+    "M20": "rings of packet sockets",
+    "U01": "unix sockets",
+    "I01": "TCP sockets that listen",
+    "I02": "TCP connections",
+    "I11": "UDP sockets",
+    "I12": "raw and ICMP sockets",
+    "N01": "netlink sockets",
+    "K01": "packet sockets",
+    "V01": "sockets of all other families",
+}
+
 __all__ = ["Registry", "no_owner"]
 
 LOCKED = "it holds file locks, which are not supported"

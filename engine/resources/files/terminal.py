@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     Found = tuple[Descriptor, pb.file_entry]
 
+ROWS = {"F46": "the terminal of a shell's job (--shell-job)"}
+REFUSED = {"F40": "pseudo-terminals of the tree's own", "F44": "virtual terminals, consoles and serial lines"}
+
 TYPE = 11  # fd_types.TTY
 SLAVES = range(136, 144)  # major numbers of /dev/pts/N (Documentation/admin-guide/devices.txt)
 TERMINALS = (4, 5, *SLAVES)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from engine.plan.ops import Slot
     from engine.rebuild import NewTask
 
+ROWS = {"M02": "private pages that are in use", "M24": "zero pages are not saved"}
+REFUSED = {"M26": "pages that a parent image holds"}
+
 PAGE = 4096
 PE_PARENT, PE_LAZY, PE_PRESENT = 1, 2, 4
 REGIONS = 4096  # page regions that one PAGEMAP_SCAN may return

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from engine.rebuild import NewTask, NewTree
 
+ROWS = {"M03": "copy-on-write between relatives: common pages stay one page"}
+
 END = 1 << 64
 SPECIAL = VDSO | VVAR | VSYSCALL
 SAME_FLAGS = mman.MAP_ANONYMOUS | mman.MAP_GROWSDOWN

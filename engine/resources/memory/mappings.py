@@ -23,6 +23,26 @@ if TYPE_CHECKING:
     from engine.plan.ops import Value
     from engine.rebuild import NewTask
 
+ROWS = {
+    "P62": "the data pages of the vdso, which are the running kernel's",
+    "M01": "every mapping: addresses, kind, offset, flags",
+    "M04": "private mappings of files",
+    "M05": "shared mappings of files",
+    "M12": "mappings that grow down",
+    "M13": "advice given by madvise",
+    "M14": "locked mappings",
+    "M15": "mappings without reserved swap",
+    "M23": "protections, PROT_NONE included",
+    "M25": "the vsyscall page",
+    "M28": "tiny, very many, and huge sparse mappings",
+}
+REFUSED = {
+    "M09": "huge pages of hugetlbfs",
+    "M16": "droppable memory",
+    "M21": "device memory",
+    "M30": "sealed memory and memory of a userfaultfd; other marks are lost",
+}
+
 # vma_entry.status (image-files.md, section 3)
 REGULAR, VSYSCALL, VDSO, HEAP = 1, 4, 8, 32
 FILE_PRIVATE, FILE_SHARED, ANON_SHARED, ANON_PRIVATE = 64, 128, 256, 512

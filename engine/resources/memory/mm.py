@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask
 
+ROWS = {
+    "P63": "the link to the program",
+    "P64": "where code, data, heap, stack, arguments and environment lie; the auxiliary vector",
+}
+
 # PRCTL_MM_MAP's fields in order, and where stat and mm_entry keep them
 _STAT = ("startcode", "endcode", "start_data", "end_data", "start_brk", None, "startstack",
          "arg_start", "arg_end", "env_start", "env_end")  # fmt: skip

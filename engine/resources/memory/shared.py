@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from engine.plan.ops import Slot
     from engine.rebuild import NewTree
 
+ROWS = {"M06": "shared anonymous memory, saved once"}
+
 PAGE = 4096
 PE_PRESENT = 4
 ZERO_FILE = "/dev/zero (deleted)"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from engine.plan.builder import Emitter
     from engine.rebuild import NewTask
 
+ROWS = {"P61": "the vdso, at its old address"}
+REFUSED = {"P61": "the vdso of another kernel"}
+
 VDSO, VVAR = 8, 4096
 
 

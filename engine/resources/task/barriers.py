@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask
 
+ROWS = {"P34": "registrations for membarrier"}
+
 COMMANDS = (
     MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
     MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,

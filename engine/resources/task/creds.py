@@ -46,6 +46,15 @@ if TYPE_CHECKING:
     from engine.plan.graph import Step
     from engine.rebuild import NewThread, NewTree
 
+ROWS = {
+    "P46": "user and group ids, also of single threads",
+    "P47": "supplementary groups",
+    "P48": "all five capability sets",
+    "P49": "securebits",
+    "P50": "no_new_privs",
+}
+REFUSED = {"P51": "strict seccomp", "P52": "seccomp filters"}
+
 U32 = (1 << 32) - 1
 SECCOMP_MODES = {1: "strict", 2: "filter"}
 _HEADER = CAP_HEADER.pack(version=_LINUX_CAPABILITY_VERSION_3)

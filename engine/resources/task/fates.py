@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from engine.rebuild import NewTask, NewTree
     from engine.resources.task.groups import StandIn
 
+ROWS = {
+    "P11": "dead children: exit code or signal, name, owner",
+    "P56": "stopped processes, and whether the parent has seen it",
+}
+
 CORE_DUMPED = 0x80  # in a wait status, beside the signal
 REPORTED = 0x7F  # the low byte of a stopped child's wait status (wait(2), WIFSTOPPED)
 STOP_SIGNALS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)

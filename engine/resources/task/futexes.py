@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenThread
     from engine.rebuild import NewThread
 
+ROWS = {
+    "P31": "robust futex lists",
+    "P32": "the address that is cleared at a thread's end",
+    "P33": "restartable sequences: the area, and a section that the thread was in",
+}
+
 
 def collect_thread(thread: FrozenThread) -> Iterator[None]:
     """Asks the thread where its areas are."""

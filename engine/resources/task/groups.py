@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from engine.plan.graph import Milestone, Step
     from engine.rebuild import NewTask, NewTree
 
+ROWS = {"P07": "process groups", "P09": "groups whose leaders are dead"}
+
 
 class StandIn(NamedTuple):
     """What leads a group in place of its dead leader, and who has it for a child."""

@@ -16,6 +16,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
 
+REFUSED = {
+    "P43": "processes that share working directory and umask",
+    "P44": "processes that share a descriptor table",
+    "P45": "processes that share memory or signal handlers",
+    "P59": "a parent that waits in vfork, for its child shares its memory",
+}
+
 _KINDS = {
     "vm_id": (KCMP_VM, "memory"), "files_id": (KCMP_FILES, "descriptor table"),
     "fs_id": (KCMP_FS, "working directory and umask"), "sighand_id": (KCMP_SIGHAND, "signal handlers"),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask
 
+ROWS = {"P37": "all sixteen resource limits"}
+
 NAMES = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
          "MSGQUEUE", "NICE", "RTPRIO", "RTTIME")  # fmt: skip
 

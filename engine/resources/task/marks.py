@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenThread
     from engine.rebuild import NewTask, NewThread
 
+ROWS = {
+    "P12": "the subreaper mark",
+    "P35": "the signal at the parent's death",
+    "P40": "dumpable or not",
+    "P41": "no transparent huge pages",
+}
+
 SUID_DUMP_DISABLE, SUID_DUMP_USER, SUID_DUMP_ROOT = 0, 1, 2  # linux/sched/coredump.h
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Named = pb.thread_core_entry | pb.task_core_entry
 
+ROWS = {"P14": "names of processes and threads"}
+
 LENGTH_DELIMITED = 2  # wire type of a string
 LONGEST = 15  # TASK_COMM_LEN without its NUL (linux/sched.h)
 

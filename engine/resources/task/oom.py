@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask
 
+ROWS = {"P38": "the out-of-memory score adjustment"}
+
 FILE = "/proc/self/oom_score_adj"
 
 

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.rebuild import NewThread
 
+ROWS = {"P23": "the execution domain, which is also given back"}
+
 
 def restore_thread(thread: NewThread) -> None:
     """Each thread has its own, nearly always the leader's. After the mappings: READ_IMPLIES_EXEC changes new ones."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask
 
+ROWS = {"P42": "working directory, root directory, umask"}
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from engine.plan.graph import Step
     from engine.rebuild import NewTask
 
+ROWS = {"P30": "POSIX timers: id, clock, times, signal"}
+
 NOTIFY = {"signal": SIGEV_SIGNAL, "none": SIGEV_NONE, "thread": SIGEV_THREAD}
 PER_THREAD = 4  # in the number of a processor-time clock: one thread's, not the process' (posix-timers_types.h)
 SELF = -1  # the pid in such a number is stored inverted: 0, "who asks", is all ones

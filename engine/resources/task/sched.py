@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenThread
     from engine.rebuild import NewThread
 
+ROWS = {"P36": "scheduling policy, priority, nice value, reset on fork"}
+
 REAL_TIME = (SCHED_FIFO, SCHED_RR)
 DEFAULT = (SCHED_NORMAL, 0, 0)
 KNOWN = (SCHED_NORMAL, SCHED_BATCH, SCHED_IDLE, *REAL_TIME)

@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     from engine.plan.ops import Ref
     from engine.rebuild import NewTask, NewThread, NewTree
 
+ROWS = {
+    "P25": "handler, flags, restorer and mask of every signal",
+    "P26": "signals that wait for the process, with all that came with them",
+    "P27": "signals that wait for one thread",
+    "P28": "alternate signal stacks",
+}
+
 CATCHABLE = [n for n in range(1, NSIG + 1) if n not in (SIGKILL, SIGSTOP)]
 """The signals that have actions, in the order of `task_core_entry.sigactions`."""
 

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from engine.kernel.ptrace import Registers, Tracee
     from engine.rebuild import NewThread
 
+ROWS = {
+    "P15": "general registers and segment bases",
+    "P16": "interrupted system calls, which are made again",
+    "P17": "x87, SSE, AVX and AVX-512 state, protection key register",
+    "P21": "thread-local storage: segment bases and GDT entries",
+    "P24": "the signal mask of each thread",
+}
+REFUSED = {"P22": "32-bit tasks", "P20": "tasks with shadow stacks"}
+
 # user_x86_regs_entry's field -> name in struct user_regs_struct
 _REGISTERS = {
     "r15": "r15", "r14": "r14", "r13": "r13", "r12": "r12", "bp": "rbp", "bx": "rbx", "r11": "r11",

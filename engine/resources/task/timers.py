@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask
     from engine.rebuild import NewTask
 
+ROWS = {"P29": "interval timers: real, virtual and profiling"}
+
 _KINDS = {"real": ITIMER_REAL, "virt": ITIMER_VIRTUAL, "prof": ITIMER_PROF}
 # itimer_entry's field -> field of struct itimerval
 _FIELDS = {"isec": "it_interval.tv_sec", "iusec": "it_interval.tv_usec",

@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
     from engine.rebuild import NewTask, NewTree
 
+ROWS = {
+    "P05": "the pid of every process",
+    "P06": "the shape of the tree",
+    "P08": "sessions, and in which each process was born",
+    "P13": "threads with their ids",
+}
+REFUSED = {"P09": "sessions whose leaders are dead"}
+
 THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PTRACE
 
 

@@ -9,6 +9,8 @@ import pytest
 from engine.commandline import config
 from engine.errors import UsageError
 
+ROWS = ("G02",)
+
 
 def load(tmp_path: Path, text: str) -> list[tuple[str, str | None, bool]]:
     file = tmp_path / "amber.conf"

@@ -15,6 +15,7 @@ from engine.images.format import Entry, image_bytes
 from engine.images.payload import join_queue
 from tests.unit.images.messages import WITH_MESSAGES, entries
 
+ROWS = ("G12",)
 FOWN = pb.fown_entry(uid=0, euid=0, signum=0, pid_type=0, pid=0)
 SHOWN_FOWN = {"uid": 0, "euid": 0, "signum": 0, "pid_type": 0, "pid": 0}
 DESC = pb.ipc_desc_entry(key=1, uid=0, gid=0, cuid=0, cgid=0, mode=0o600, id=7)

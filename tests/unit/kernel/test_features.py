@@ -14,6 +14,7 @@ from engine.kernel.features import cache, catalog
 from engine.kernel.features.catalog import EXTRA, Feature, Missing
 from engine.kernel.features.child import run_alone
 
+ROWS = ("G17", "G26")
 # The names that CRIU's `check --feature` knows.
 CRIU_NAMES = """
     mnt_id mem_dirty_track aio_remap timerfd tun tun_ns userns fdinfo_lock seccomp_suspend seccomp_filters

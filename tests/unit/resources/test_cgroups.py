@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.errors import ImageError, Refused
+from engine.errors import ImageError, KernelError, Refused
 from engine.images import pb
 from engine.kernel.proc import Mount
 from engine.rebuild import NewTree
@@ -15,6 +15,7 @@ from engine.resources import cgroups
 from engine.resources.cgroups import Groups
 from tests.unit.resources.task.trees import Born, tree, warnings
 
+ROWS = ("C01", "C02", "C07", "C11")
 OWN = b"2:freezer:/\n1:cpu,cpuacct:/engine\n0::/\n"
 SETS = {
     1: {"freezer": "/", "cpu,cpuacct": "/dumper", "": "/"},
@@ -44,9 +45,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make(*sets: int, mode: str = "soft") -> NewTree:
-    """A chain of tasks, each in the set of this number, and an image with SETS."""
-    new = tree(*(Born(7 + i, 6 + i if i else 0) for i in range(len(sets))))
+def make(*sets: int, mode: str = "soft", threads: tuple[int, ...] = ()) -> NewTree:
+    """A chain of tasks, each in the set of this number, and an image with SETS. The first one has the threads."""
+    new = tree(*(Born(7 + i, 6 + i if i else 0, threads=() if i else threads) for i in range(len(sets))))
     for task, number in zip(new.tasks, sets, strict=True):
         task.core.thread_core.cg_set = number
     new.inventory.root_cg_set = 1
@@ -86,6 +87,22 @@ def test_the_task_itself_enters_before_anything_else(root: Path) -> None:
     first, second = new.plan.actors
     assert len(first.ops) == 6
     assert not second.ops
+
+
+def test_threads_move_when_their_process_is_there(root: Path) -> None:
+    new = make(1, threads=(17, 18))
+    new.root.threads[2].core.thread_core.cg_set = 2
+    groups = Groups(new)
+    groups.plan()
+    with groups.made():
+        groups.move_threads()
+    files = [root / "freezer/a/b/tasks", root / "unified/x/cgroup.threads"]
+    assert [file.read_text() for file in files] == ["18", "18"]
+    assert not (root / "freezer/tasks").exists()
+    (root / "unified/x/cgroup.threads").unlink()
+    (root / "unified/x").rmdir()
+    with pytest.raises(KernelError, match=r"thread 18, entering .*unified/x"):
+        groups.move_threads()
 
 
 def test_missing_groups_are_made_and_go_again_after_a_failure(root: Path) -> None:

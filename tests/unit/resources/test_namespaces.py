@@ -16,6 +16,8 @@ from engine.kernel.proc import ProcDir
 from engine.resources import namespaces
 from tests.unit.resources.task.trees import Born, tree
 
+ROWS = ("NS01",)
+
 
 @pytest.mark.parametrize("flags, kind", [(0, ""), (CLONE_NEWUTS, "uts"), (CLONE_NEWPID, "pid_for_children")])
 def test_a_task_with_namespaces_of_its_own_is_refused(flags: int, kind: str) -> None:

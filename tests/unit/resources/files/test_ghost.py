@@ -18,6 +18,7 @@ from .stand_ins import Tree, collect, new_tree, steps
 if TYPE_CHECKING:
     from pathlib import Path
 
+ROWS = ("F11", "F12", "F13", "F16", "F17")
 TIMES = (1_000_000_000_123_456_789, 1_111_111_111_987_654_321)
 
 

@@ -13,6 +13,8 @@ from engine.images import pb
 
 from .stand_ins import Tree, collect, new_tree, steps
 
+ROWS = ("F06", "F14", "F18")
+
 
 def saved(path: Path, flags: int, position: int = 0) -> pb.file_entry:
     """The entry that a dump writes about a file that is open with these flags."""
