@@ -58,6 +58,10 @@ class FrozenThread:
         at = self.task.plan.offset(place)
         return bytes(self.task.view[at : at + size])
 
+    def number(self, place: Ref, size: int = 8) -> int:
+        """The same as a number."""
+        return int.from_bytes(self.read(place, size), "little")
+
     def refuse(self, reason: str, remedy: str = "") -> None:
         """An obstacle of this thread."""
         self.task.refuse("" if self.tid == self.task.pid else f"thread {self.tid}", reason, remedy)

@@ -21,6 +21,11 @@ def get_text(message: Any, field: str) -> str:
 
 def set_text(message: Any, field: str, text: str) -> None:
     """Set a text field to what os.fsdecode gave; a repeated one gets another item."""
+    try:
+        setattr(message, field, text)  # nearly all are UTF-8
+        return
+    except (AttributeError, UnicodeEncodeError, ValueError):
+        pass
     raw = text.encode(errors="surrogateescape")
     tag = message.DESCRIPTOR.fields_by_name[field].number << 3 | LENGTH_DELIMITED
     message.MergeFromString(_varint(tag) + _varint(len(raw)) + raw)

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -16,33 +15,6 @@ static uint32_t *shared, private;
 static pid_t tids[2];
 static pthread_mutex_t mutex;
 static stage_t *started;
-
-/* The system call in which `pid` sleeps, -1 while it runs. */
-static long call_of(pid_t pid)
-{
-	char path[64];
-	long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%ld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-static bool comes_to(pid_t pid, long number)
-{
-	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
-		long now = call_of(pid);
-
-		if (now == number || now == SYS_restart_syscall)
-			return true;
-	}
-	return false;
-}
 
 static int wait_shared(void *unused)
 {
@@ -98,7 +70,7 @@ static void make_mutex(void)
 
 static bool all_asleep(pid_t child)
 {
-	return comes_to(child, SYS_futex) && comes_to(tids[0], SYS_futex) && comes_to(tids[1], SYS_futex);
+	return test_sleeps(child, SYS_futex) && test_sleeps(tids[0], SYS_futex) && test_sleeps(tids[1], SYS_futex);
 }
 
 int main(int argc, char **argv)

@@ -7,38 +7,10 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t handled;
-
-/* The system call in which `pid` sleeps, -1 while it runs. */
-static long call_of(pid_t pid)
-{
-	char path[64];
-	long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%ld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-static bool comes_to(pid_t pid, long number)
-{
-	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
-		long now = call_of(pid);
-
-		if (now == number || now == SYS_restart_syscall)
-			return true;
-	}
-	return false;
-}
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
@@ -91,28 +63,22 @@ static int in_sigwait(void *unused)
 
 int main(int argc, char **argv)
 {
-	static int (*const bodies[3])(void *) = { in_pause, in_sigsuspend, in_sigwait };
-	static const long calls[3] = { SYS_pause, SYS_rt_sigsuspend, SYS_rt_sigtimedwait };
+	static sleeper_t sleepers[3] = {
+		{ in_pause, .call = SYS_pause }, { in_sigsuspend, .call = SYS_rt_sigsuspend },
+		{ in_sigwait, .call = SYS_rt_sigtimedwait },
+	};
 	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
-	pid_t children[3];
-	int bad = 0;
+	int bad;
 
 	test_init(argc, argv);
 	sigaction(SIGUSR1, &action, NULL);
-	for (int i = 0; i < 3; i++) {
-		children[i] = test_fork(bodies[i], NULL);
-		if (!comes_to(children[i], calls[i]))
-			err_die("child %d does not come to system call %ld", i, calls[i]);
-	}
+	sleepers_start(sleepers, 3);
 
 	test_ready();
 	test_wait();
 
-	for (int i = 0; i < 3; i++) {
-		if (!comes_to(children[i], calls[i]))
-			bad = fail("child %d is not in system call %ld any more", i, calls[i]);
-		sigqueue(children[i], SIGUSR1, (union sigval) { .sival_int = 5 });
-		bad |= test_reap(children[i]);
-	}
-	return bad ? 1 : pass();
+	bad = sleepers_check(sleepers, 3);
+	for (int i = 0; i < 3; i++)
+		sigqueue(sleepers[i].pid, SIGUSR1, (union sigval) { .sival_int = 5 });
+	return sleepers_reap(sleepers, 3) || bad ? 1 : pass();
 }

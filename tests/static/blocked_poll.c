@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -14,33 +13,6 @@
 enum { HOUR = 3600 };
 
 static int ends[2];
-
-/* The system call in which `pid` sleeps, -1 while it runs. */
-static long call_of(pid_t pid)
-{
-	char path[64];
-	long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%ld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-static bool comes_to(pid_t pid, long number)
-{
-	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
-		long now = call_of(pid);
-
-		if (now == number || now == SYS_restart_syscall)
-			return true;
-	}
-	return false;
-}
 
 /* poll() and epoll_wait() may fail with EINTR after a stop (signal(7)), ppoll() and select() may not. */
 static int in_poll(void *unused)
@@ -103,30 +75,21 @@ static int in_epoll(void *unused)
 
 int main(int argc, char **argv)
 {
-	static const struct { int (*body)(void *); long call; } cases[] = {
-		{ in_poll, SYS_poll }, { in_ppoll, SYS_ppoll }, { in_select, SYS_pselect6 }, { in_epoll, SYS_epoll_wait },
+	static sleeper_t sleepers[4] = {
+		{ in_poll, .call = SYS_poll }, { in_ppoll, .call = SYS_ppoll },
+		{ in_select, .call = SYS_pselect6 }, { in_epoll, .call = SYS_epoll_wait },
 	};
-	enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
-	pid_t children[COUNT];
-	int bad = 0;
+	int bad;
 
 	test_init(argc, argv);
 	if (pipe(ends))
 		err_die("pipe");
-	for (int i = 0; i < COUNT; i++) {
-		children[i] = test_fork(cases[i].body, NULL);
-		if (!comes_to(children[i], cases[i].call))
-			err_die("child %d does not come to system call %ld", i, cases[i].call);
-	}
+	sleepers_start(sleepers, 4);
 
 	test_ready();
 	test_wait();
 
-	for (int i = 0; i < COUNT; i++)
-		if (!comes_to(children[i], cases[i].call))
-			bad = fail("child %d is not in system call %ld any more", i, cases[i].call);
+	bad = sleepers_check(sleepers, 4);
 	write_all(ends[1], "x", 1);
-	for (int i = 0; i < COUNT; i++)
-		bad |= test_reap(children[i]);
-	return bad ? 1 : pass();
+	return sleepers_reap(sleepers, 4) || bad ? 1 : pass();
 }

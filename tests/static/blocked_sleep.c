@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,33 +14,6 @@
 enum { HOUR = 3600, SLACK = 600 };
 
 static volatile sig_atomic_t woken;
-
-/* The system call in which `pid` sleeps, -1 while it runs. */
-static long call_of(pid_t pid)
-{
-	char path[64];
-	long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%ld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-static bool comes_to(pid_t pid, long number)
-{
-	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
-		long now = call_of(pid);
-
-		if (now == number || now == SYS_restart_syscall)
-			return true;
-	}
-	return false;
-}
 
 static void on_signal(int number)
 {
@@ -77,30 +49,24 @@ static int sleep_for(void *clock)
 
 int main(int argc, char **argv)
 {
-	static const struct { int (*body)(void *); long clock; } cases[] = {
-		{ sleep_until, CLOCK_MONOTONIC }, { sleep_until, CLOCK_REALTIME }, { sleep_until, CLOCK_BOOTTIME },
-		{ sleep_for, CLOCK_MONOTONIC }, { sleep_for, CLOCK_REALTIME },
+	static sleeper_t sleepers[5] = {
+		{ sleep_until, (void *)CLOCK_MONOTONIC, SYS_clock_nanosleep, 0 },
+		{ sleep_until, (void *)CLOCK_REALTIME, SYS_clock_nanosleep, 0 },
+		{ sleep_until, (void *)CLOCK_BOOTTIME, SYS_clock_nanosleep, 0 },
+		{ sleep_for, (void *)CLOCK_MONOTONIC, SYS_clock_nanosleep, 0 },
+		{ sleep_for, (void *)CLOCK_REALTIME, SYS_clock_nanosleep, 0 },
 	};
-	enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
-	pid_t children[COUNT];
-	int bad = 0;
+	int bad;
 
 	test_init(argc, argv);
 	sigaction(SIGUSR1, &(struct sigaction) { .sa_handler = on_signal }, NULL);
-	for (int i = 0; i < COUNT; i++)
-		children[i] = test_fork(cases[i].body, (void *)cases[i].clock);
-	for (int i = 0; i < COUNT; i++)
-		if (!comes_to(children[i], SYS_clock_nanosleep))
-			err_die("child %d does not sleep", i);
+	sleepers_start(sleepers, 5);
 
 	test_ready();
 	test_wait();
 
-	for (int i = 0; i < COUNT; i++) {
-		if (!comes_to(children[i], SYS_clock_nanosleep))
-			bad = fail("sleeper %d does not sleep any more", i);
-		kill(children[i], SIGUSR1);
-		bad |= test_reap(children[i]);
-	}
-	return bad ? 1 : pass();
+	bad = sleepers_check(sleepers, 5);
+	for (int i = 0; i < 5; i++)
+		kill(sleepers[i].pid, SIGUSR1);
+	return sleepers_reap(sleepers, 5) || bad ? 1 : pass();
 }

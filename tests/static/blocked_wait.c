@@ -3,7 +3,6 @@
 #include "zdtm.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -12,33 +11,6 @@
 enum { COUNT = 4 };
 
 static pid_t *grandchildren;   /* shared with all */
-
-/* The system call in which `pid` sleeps, -1 while it runs. */
-static long call_of(pid_t pid)
-{
-	char path[64];
-	long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%ld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-static bool comes_to(pid_t pid, long number)
-{
-	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
-		long now = call_of(pid);
-
-		if (now == number || now == SYS_restart_syscall)
-			return true;
-	}
-	return false;
-}
 
 static int end_with(void *status)
 {
@@ -72,27 +44,21 @@ static int wait_for_it(void *argument)
 
 int main(int argc, char **argv)
 {
-	static const long calls[COUNT] = { SYS_wait4, SYS_wait4, SYS_wait4, SYS_waitid };
-	pid_t children[COUNT];
-	int bad = 0;
+	static sleeper_t sleepers[COUNT] = {
+		{ wait_for_it, (void *)0, SYS_wait4, 0 }, { wait_for_it, (void *)1, SYS_wait4, 0 },
+		{ wait_for_it, (void *)2, SYS_wait4, 0 }, { wait_for_it, (void *)3, SYS_waitid, 0 },
+	};
+	int bad;
 
 	test_init(argc, argv);
 	grandchildren = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (intptr_t i = 0; i < COUNT; i++) {
-		children[i] = test_fork(wait_for_it, (void *)i);
-		if (!comes_to(children[i], calls[i]))
-			err_die("child %ld does not come to system call %ld", i, calls[i]);
-	}
+	sleepers_start(sleepers, COUNT);
 
 	test_ready();
 	test_wait();
 
+	bad = sleepers_check(sleepers, COUNT);
 	for (int i = 0; i < COUNT; i++)
-		if (!comes_to(children[i], calls[i]))
-			bad = fail("child %d is not in system call %ld any more", i, calls[i]);
-	for (int i = 0; i < COUNT; i++) {
 		kill(grandchildren[i], SIGTERM);
-		bad |= test_reap(children[i]);
-	}
-	return bad ? 1 : pass();
+	return sleepers_reap(sleepers, COUNT) || bad ? 1 : pass();
 }

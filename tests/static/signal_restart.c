@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,33 +17,6 @@ static volatile pid_t reader;
 static struct {
 	_Atomic int restarting, interrupting;
 } *handled;                                   /* shared with the child; one reader at a time counts here */
-
-/* The system call in which `pid` sleeps, -1 while it runs. */
-static long call_of(pid_t pid)
-{
-	char path[64];
-	long number = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%ld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-static bool comes_to(pid_t pid, long number)
-{
-	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
-		long now = call_of(pid);
-
-		if (now == number || now == SYS_restart_syscall)
-			return true;
-	}
-	return false;
-}
 
 static void on_signal(int number)
 {
@@ -82,7 +54,7 @@ static int disturb(pid_t process, pid_t tid)
 
 	handled->restarting = handled->interrupting = 0;
 	for (int i = 0; i < 3; i++) {
-		if (!comes_to(tid, SYS_read))
+		if (!test_sleeps(tid, SYS_read))
 			return fail("task %d is not in read() before signal %d", tid, i);
 		tgkill(process, tid, signals[i]);
 		while (handled->restarting + handled->interrupting <= i)
@@ -107,7 +79,7 @@ int main(int argc, char **argv)
 	pthread_create(&other, NULL, thread, NULL);
 	while (!reader)
 		usleep(100);
-	if (!comes_to(child, SYS_read) || !comes_to(reader, SYS_read))
+	if (!test_sleeps(child, SYS_read) || !test_sleeps(reader, SYS_read))
 		err_die("the readers do not come to read()");
 
 	test_ready();

@@ -215,6 +215,63 @@ int test_finish(pid_t pid)
 	return status ? fail("child %d ended with status %d", pid, status) : 0;
 }
 
+/* ---- sleepers ------------------------------------------------------------------------------------------------------ */
+
+/* The system call in which `tid` sleeps, -1 while it runs. */
+static long call_of(pid_t tid)
+{
+	char path[64];
+	long number = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%ld", &number) != 1)
+		number = -1;
+	if (file)
+		fclose(file);
+	return number;
+}
+
+bool test_sleeps(pid_t tid, long call)
+{
+	for (int tries = 0; tries < 5000; tries++, usleep(1000)) {
+		long now = call_of(tid);
+
+		if (now == call || now == SYS_restart_syscall)
+			return true;
+	}
+	return false;
+}
+
+void sleepers_start(sleeper_t *sleepers, int count)
+{
+	for (int i = 0; i < count; i++) {
+		sleepers[i].pid = test_fork(sleepers[i].body, sleepers[i].argument);
+		if (!test_sleeps(sleepers[i].pid, sleepers[i].call))
+			err_die("sleeper %d does not come to system call %ld", i, sleepers[i].call);
+	}
+}
+
+int sleepers_check(const sleeper_t *sleepers, int count)
+{
+	int bad = 0;
+
+	for (int i = 0; i < count; i++)
+		if (!test_sleeps(sleepers[i].pid, sleepers[i].call))
+			bad = fail("sleeper %d is not in system call %ld any more", i, sleepers[i].call);
+	return bad;
+}
+
+int sleepers_reap(const sleeper_t *sleepers, int count)
+{
+	int bad = 0;
+
+	for (int i = 0; i < count; i++)
+		bad |= test_reap(sleepers[i].pid) != 0;
+	return bad;
+}
+
 /* ---- stages -------------------------------------------------------------------------------------------------------- */
 
 stage_t *stage_new(void)

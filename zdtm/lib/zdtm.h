@@ -69,6 +69,22 @@ int test_reap(pid_t pid);
 /* Sends SIGTERM to `pid` (its test_wait() returns), reaps it: 0, or fail()s and returns 1 if the status is not 0. */
 int test_finish(pid_t pid);
 
+/* ---- sleepers: children that sleep in a system call all the time ----------------------------------------------- */
+
+typedef struct sleeper {
+	int (*body)(void *);
+	void *argument;
+	long call;              /* SYS_… that it sleeps in */
+	pid_t pid;
+} sleeper_t;
+
+void sleepers_start(sleeper_t *sleepers, int count);        /* forks each, and waits until it sleeps in its call */
+int sleepers_check(const sleeper_t *sleepers, int count);   /* 0, or fail()s and returns 1 if one is not there any more */
+int sleepers_reap(const sleeper_t *sleepers, int count);    /* after their calls ended: 0, or 1 if a status is not 0 */
+
+/* Waits until process or thread `tid` sleeps in this call, or goes on with it (restart_syscall); false after 5 s. */
+bool test_sleeps(pid_t tid, long call);
+
 /* ---- stages: rendezvous between processes and threads, by a counter in shared memory ------------------------------ */
 
 typedef struct stage {

@@ -29,6 +29,7 @@ from engine.abi.fcntl import (
 )
 from engine.errors import ImageError, Obstacle
 from engine.images import pb
+from engine.images.text import get_text, set_text
 from engine.resources.files import elf, ghost, names
 from engine.resources.files.descriptor import no_owner
 
@@ -81,7 +82,8 @@ def collect(file: Descriptor, ident: int) -> pb.file_entry:
     """Name, position and flags, and what is compared at restore."""
     flags, mode = file.flags & ~CREATION, file.mode
     name = file.link if file.named == 0 else _lost_name(file, ident)
-    entry = names.named_entry(name, id=ident, flags=flags, pos=file.pos, fown=no_owner(), mode=mode, mnt_id=-1)
+    entry = pb.reg_file_entry(id=ident, flags=flags, pos=file.pos, fown=no_owner(), mode=mode, mnt_id=-1)
+    set_text(entry, "name", name)
     if st.S_ISREG(mode):
         entry.size = file.size
         if mode & EXECUTABLE or file.place:
@@ -123,7 +125,7 @@ def _is_about_process(name: str) -> bool:
 def check(opener: Opener, file: pb.file_entry) -> Obstacle | None:
     """Whether the file behind the name is the one that was open."""
     entry = file.reg
-    name, mode = names.get(entry), entry.mode
+    name, mode = get_text(entry, "name"), entry.mode
     if name[:1] != "/" or "\0" in name:
         return Obstacle(f"file {names.shown(name)}", "its name is no absolute path: the image is damaged")
     if file.id in opener.ghosts:
@@ -183,7 +185,7 @@ def given(opener: Opener, file: pb.file_entry) -> tuple[Hashable, Callable[[], i
         return None
     if file.reg.flags & UNNAMED:
         found.unnamed = file.reg.flags & ~CREATION
-    return ("ghost", found.ident), lambda: found.make(names.get(file.reg))
+    return ("ghost", found.ident), lambda: found.make(get_text(file.reg, "name"))
 
 
 def open_named(tree: NewTree, file: pb.file_entry, flags: int, step: Emitter) -> Slot:
@@ -193,7 +195,7 @@ def open_named(tree: NewTree, file: pb.file_entry, flags: int, step: Emitter) ->
     flags = flags & ~(CREATION | (O_TMPFILE if flags & UNNAMED else 0)) | O_CLOEXEC
     number = tree.opener.given(file.id)
     if number is None:
-        return step.call("openat", AT_FDCWD, step.text(names.get(file.reg)), flags, 0)
+        return step.call("openat", AT_FDCWD, step.text(get_text(file.reg, "name")), flags, 0)
     if st.S_ISLNK(file.reg.mode):
         return step.call("fcntl", number, F_DUPFD_CLOEXEC, 0)
     return step.call("openat", AT_FDCWD, step.text(f"/proc/self/fd/{number}"), flags & ~O_NOFOLLOW, 0)

@@ -16,8 +16,8 @@ from engine.abi.fcntl import AT_FDCWD, O_CLOEXEC, O_NOCTTY
 from engine.abi.ioctls import TCSETS, TIOCGEXCL, TIOCGLCKTRMIOS, TIOCGWINSZ, TIOCSPGRP, WINSIZE
 from engine.errors import ImageError, KernelError, Obstacle
 from engine.images import pb
+from engine.images.text import set_text
 from engine.resources import stages
-from engine.resources.files import names
 from engine.resources.files.descriptor import no_owner
 
 TYPE_CHECKING = False
@@ -60,9 +60,10 @@ def collect(file: Descriptor, ident: int) -> pb.file_entry:
     if reason := _obstacle(file):
         file.refuse(*reason)
     registry = file.task.tree.registry
-    path = names.named_entry(
-        file.link, id=registry.new_id(), flags=file.flags, pos=0, fown=no_owner(), mode=file.mode, mnt_id=-1
+    path = pb.reg_file_entry(
+        id=registry.new_id(), flags=file.flags, pos=0, fown=no_owner(), mode=file.mode, mnt_id=-1
     )
+    set_text(path, "name", file.link)
     registry.files.append(pb.file_entry(type=1, id=path.id, reg=path))
     entry = pb.tty_file_entry(
         id=ident, tty_info_id=_info_id(file.rdev), flags=file.flags, fown=no_owner(), regf_id=path.id

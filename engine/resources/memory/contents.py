@@ -12,21 +12,13 @@ import fcntl
 import os
 
 from engine.abi import fs, mman
-from engine.abi.sched import (
-    CLONE_FILES,
-    CLONE_FS,
-    CLONE_PTRACE,
-    CLONE_SIGHAND,
-    CLONE_SYSVSEM,
-    CLONE_THREAD,
-    CLONE_VM,
-)  # fmt: skip
 from engine.errors import ImageError
 from engine.images import pb
 from engine.images.pages import PagesFile, check_pages
 from engine.kernel._native import ffi
 from engine.resources import stages
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
+from engine.resources.task.tree import THREAD_FLAGS
 from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -249,8 +241,7 @@ def _read_by_two(task: NewTask, step: Step, path: str, found: list[Piece], total
     emit.call("close", fd)
     emit.post(word)
     emit.attempt("exit", 0)
-    shared = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PTRACE
-    step.spawn(helper, shared)
+    step.spawn(helper, THREAD_FLAGS)
     own = step.call("open", step.text(path), os.O_RDONLY | os.O_CLOEXEC)
     _read_populated(step, own, first)
     step.call("close", own)

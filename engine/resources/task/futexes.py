@@ -44,9 +44,9 @@ def collect_thread(thread: FrozenThread) -> Iterator[None]:
             )
         )
     yield
-    core.thread_info.clear_tid_addr = _number(thread.read(tid_address, 8))
-    core.thread_core.futex_rla = _number(thread.read(head, 8))
-    core.thread_core.futex_rla_len = _number(thread.read(length, 8))
+    core.thread_info.clear_tid_addr = thread.number(tid_address)
+    core.thread_core.futex_rla = thread.number(head)
+    core.thread_core.futex_rla_len = thread.number(length)
 
 
 def leave_critical_section(thread: FrozenThread) -> None:
@@ -54,7 +54,7 @@ def leave_critical_section(thread: FrozenThread) -> None:
     thread.rseq = thread.tracee.rseq()
     if not thread.rseq.pointer:
         return
-    section = _number(calls.read_memory(thread.tid, thread.rseq.pointer + RSEQ_CS_OFFSET, 8))
+    (section,) = struct.unpack("<Q", calls.read_memory(thread.tid, thread.rseq.pointer + RSEQ_CS_OFFSET, 8))
     if not section:
         return
     _, _, start, length, abort = struct.unpack("<IIQQQ", calls.read_memory(thread.tid, section, 32))
@@ -72,8 +72,3 @@ def restore_thread(thread: NewThread) -> None:
         if core.rseq_entry.rseq_abi_pointer:
             entry = core.rseq_entry
             step.call("rseq", entry.rseq_abi_pointer, entry.rseq_abi_size, 0, entry.signature)
-
-
-def _number(raw: bytes) -> int:
-    (value,) = struct.unpack("<Q", raw)
-    return int(value)

@@ -6,8 +6,6 @@ parent's death is the thread's own.
 
 from __future__ import annotations
 
-import struct
-
 from engine.abi.prctl import (
     PR_GET_CHILD_SUBREAPER,
     PR_GET_PDEATHSIG,
@@ -41,7 +39,7 @@ def collect(task: FrozenTask) -> Iterator[None]:
     place = task.leader.ask.buffer(8)
     task.leader.ask.call("prctl", PR_GET_CHILD_SUBREAPER, place, 0, 0, 0)
     yield
-    task.core.tc.child_subreaper = bool(_number(task.leader.read(place, 4)))
+    task.core.tc.child_subreaper = bool(task.leader.number(place, 4))
 
 
 def collect_thread(thread: FrozenThread) -> Iterator[None]:
@@ -49,12 +47,7 @@ def collect_thread(thread: FrozenThread) -> Iterator[None]:
     place = thread.ask.buffer(8)
     thread.ask.call("prctl", PR_GET_PDEATHSIG, place, 0, 0, 0)
     yield
-    thread.core.thread_core.pdeath_sig = _number(thread.read(place, 4))
-
-
-def _number(raw: bytes) -> int:
-    (value,) = struct.unpack("<I", raw)
-    return int(value)
+    thread.core.thread_core.pdeath_sig = thread.number(place, 4)
 
 
 def restore(task: NewTask) -> None:

@@ -7,6 +7,7 @@ one; on the wire there is no such rule, so what is no text goes in, and comes ou
 from __future__ import annotations
 
 from engine.abi.prctl import PR_SET_NAME
+from engine.images.text import get_text, set_text
 from engine.resources import stages
 
 TYPE_CHECKING = False
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 ROWS = {"P14": "names of processes and threads"}
 
-LENGTH_DELIMITED = 2  # wire type of a string
 LONGEST = 15  # TASK_COMM_LEN without its NUL (linux/sched.h)
 
 
@@ -38,19 +38,12 @@ def restore_thread(thread: NewThread) -> None:
 
 def put(message: Named, name: str) -> None:
     """Fills in the field `comm`; bytes that are no UTF-8 stand as lone surrogates in `name`."""
-    try:
-        message.comm = name
-    except UnicodeEncodeError:
-        raw = name.encode("utf-8", "surrogateescape")
-        number: int = message.DESCRIPTOR.fields_by_name["comm"].number
-        message.MergeFromString(bytes((number << 3 | LENGTH_DELIMITED, len(raw))) + raw)
+    set_text(message, "comm", name)
 
 
 def get(message: Named) -> bytes:
     """The field `comm`, as the kernel has it."""
-    name: str | bytes = message.comm  # bytes, whatever the stubs say, when it is no UTF-8
-    raw = name.encode() if isinstance(name, str) else name
-    return raw.split(b"\0")[0][:LONGEST]
+    return get_text(message, "comm").encode(errors="surrogateescape").split(b"\0")[0][:LONGEST]
 
 
 def set_name(step: Emitter, message: Named) -> None:

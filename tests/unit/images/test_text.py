@@ -8,7 +8,8 @@ from engine.images import pb
 from engine.images.text import get_text, set_text
 
 
-@pytest.mark.parametrize("name", [b"/tmp/a", b"/tmp/\xff\xfename", "/tmp/ä".encode(), b"", b"x" * 300, b"a\0b"])
+@pytest.mark.parametrize("name", [b"/tmp/a", b"/tmp/\xff\xfename", "/tmp/ä".encode(), b"", b"x" * 300, b"a\0b",
+                                 b"/" + b"\xff" * 4000, b"/\xc3\xa4\n x (deleted)"])  # fmt: skip
 def test_round_trip(name: bytes) -> None:
     file = pb.reg_file_entry(id=1)
     set_text(file, "name", os.fsdecode(name))
