@@ -176,8 +176,6 @@ class Groups:
         number = _set_of(thread)
         if number and number != self.tree.inventory.root_cg_set and number not in self._sets:
             raise ImageError(f"cgroup.img: set {number} is missing; core-{thread.tid}.img refers to it")
-        if number == self.tree.inventory.root_cg_set:
-            return self._own
         wanted = dict(self._own)
         for hierarchy, path in self._sets.get(number, {}).items():
             if path != self._left.get(hierarchy):

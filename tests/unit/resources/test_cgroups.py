@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from engine.abi.syscalls import NAMES as SYSCALLS
 from engine.errors import ImageError, KernelError, Refused
 from engine.images import pb
 from engine.kernel.proc import Mount
 from engine.rebuild import NewTree
-from engine.resources import cgroups
+from engine.resources import cgroups, stages
 from engine.resources.cgroups import Groups
 from tests.unit.resources.task.trees import Born, tree, warnings
 
@@ -81,12 +82,16 @@ def test_only_differences_are_entered(root: Path) -> None:
 
 
 def test_the_task_itself_enters_before_anything_else(root: Path) -> None:
-    new = make(2, 2)
+    new = make(2, 2, 1)
+    with new.root.step(stages.SHARE, "later") as step:
+        step.call("getpid")
     Groups(new).plan()
     new.graph.order()
-    first, second = new.plan.actors
-    assert len(first.ops) == 6
+    first, second, third = new.plan.actors
+    entering = ["open", "write", "close"] * 2
+    assert [SYSCALLS[op.nr] for op in first.ops] == [*entering, "getpid"]
     assert not second.ops
+    assert [SYSCALLS[op.nr] for op in third.ops] == entering  # out again
 
 
 def test_threads_move_when_their_process_is_there(root: Path) -> None:

@@ -33,7 +33,10 @@ def refusal(new: NewTree) -> str:
 
 
 def test_nothing_foreign() -> None:
-    foreign.check(make())
+    new = make()
+    foreign.check(new)
+    new.root.core.thread_core.creds.lsm_profile = "unconfined"
+    foreign.check(new)
 
 
 def test_locks() -> None:
@@ -69,6 +72,10 @@ def _set_seccomp(core: pb.core_entry) -> None:
     core.thread_core.seccomp_mode = pb.seccomp_mode.filter
 
 
+def _set_old_seccomp(core: pb.core_entry) -> None:
+    core.tc.old_seccomp_mode = pb.seccomp_mode.strict
+
+
 def _set_profile(core: pb.core_entry) -> None:
     core.thread_core.creds.lsm_profile = "docker-default"
 
@@ -82,8 +89,8 @@ def _set_shadow_stack(core: pb.core_entry) -> None:
 
 
 @pytest.mark.parametrize("change, what", [
-    (_set_seccomp, "seccomp (mode filter)"), (_set_profile, "'docker-default'"), (_set_compat, "32-bit"),
-    (_set_shadow_stack, "shadow stack"),
+    (_set_seccomp, "seccomp (mode filter)"), (_set_old_seccomp, "seccomp (mode strict)"),
+    (_set_profile, "'docker-default'"), (_set_compat, "32-bit"), (_set_shadow_stack, "shadow stack"),
 ])  # fmt: skip
 def test_threads(change: Callable[[pb.core_entry], None], what: str) -> None:
     new = make()
