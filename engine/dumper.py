@@ -9,7 +9,7 @@ from __future__ import annotations
 from errno import ENOENT, ESRCH
 
 from engine import rehearsal, resources, stats
-from engine.errors import AmberError, EngineBug, KernelError, Refused, UsageError
+from engine.errors import AmberError, KernelError, Refused, UsageError
 from engine.frozen import FrozenTask, FrozenTree
 from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
@@ -17,11 +17,11 @@ from engine.kernel.freezer import FreezerGroup
 from engine.kernel.home import Home
 from engine.kernel.inject import Injection, find_gadgets, is_arena, quiet_signal
 from engine.kernel.proc import ProcDir
+from engine.kernel.threads import look
 from engine.log import SILENT
 from engine.options import DumpOptions, DumpResult
-from engine.plan import rules
 from engine.plan.listing import listing
-from engine.plan.verify import verify
+from engine.questions import Forms
 from engine.quiet import NoCollection
 from engine.rehearsal import Nowhere
 from engine.resources import cgroups, inventory, namespaces
@@ -30,10 +30,6 @@ from engine.resources.memory import contents, shared
 from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def dump(options: DumpOptions) -> DumpResult:
@@ -72,17 +68,17 @@ def _explain(options: DumpOptions) -> DumpResult:
     try:
         with freezer:
             frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
-            for task, _ in _look_and_ask(frozen):
-                verify(task.plan, rules.of_questions(task.plan.actors))
+            _look_and_ask(frozen)
     finally:
         nowhere.close()
-    text = "\n".join(text for task in frozen.alive for text in listing(task.plan))
+    text = "\n".join(text for task in frozen.alive for text in listing(task.form.plan))
     return DumpResult(options.pid, frozen.timings.dump_stats(), listing=text)
 
 
 def _new_tree(options: DumpOptions, images: ImageDir | Nowhere, timings: Timings) -> FrozenTree:
     tree = FrozenTree(options, images, timings)
     tree.registry = Registry(tree, resources.FILES)
+    tree.forms = Forms(resources.TASK)
     return tree
 
 
@@ -142,6 +138,7 @@ def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
     if status.vm_size is None:
         return
     contents.reserve(frozen, proc.pid, status.vm_resident or 0)
+    frozen.forms.prepare(status.threads)
     try:
         frozen.gadgets[proc.pid] = find_gadgets(proc.pid, proc.maps())
     except (Refused, KernelError):  # it is about to exec or to exit; what is still there in the freeze is asked again
@@ -150,25 +147,38 @@ def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
 
 def _collect(frozen: FrozenTree) -> None:
     """Facts from outside, then one plan in each task, then everything into messages. Refuses all at once."""
-    for task, questions in _look_and_ask(frozen):
-        _interrogate(task, questions)
+    _look_and_ask(frozen)
+    for task in frozen.alive:
+        _interrogate(task)
     if frozen.obstacles:
         raise Refused(frozen.obstacles)
 
 
-def _look_and_ask(frozen: FrozenTree) -> list[tuple[FrozenTask, list[Iterator[None]]]]:
-    """What can be seen from outside, and the plan of what only the tasks can tell."""
+def _look_and_ask(frozen: FrozenTree) -> None:
+    """What can be seen from outside, and the plans of what only the tasks can tell."""
     ids.collect_tree(frozen)
     namespaces.collect_tree(frozen)
     cgroups.collect_tree(frozen)
+    _look_at_threads(frozen)
     for task in frozen.tasks:
         _look(task)
     frozen.obstacles += tree.check(frozen)
     frozen.registry.collect(frozen.alive)
-    asked = [(task, _ask(task)) for task in frozen.tasks]
+    for task in frozen.tasks:
+        _collect_from(task)
+    named = frozen.options.explain or frozen.options.step
+    for task in frozen.alive:
+        task.form = frozen.forms.form_for(task, named)
     if frozen.obstacles:
         raise Refused(frozen.obstacles)
-    return asked
+
+
+def _look_at_threads(frozen: FrozenTree) -> None:
+    """What ptrace tells, of all threads at once."""
+    threads = [thread for task in frozen.alive for thread in task.threads]
+    for thread, facts in zip(threads, look([thread.tid for thread in threads]), strict=True):
+        thread.facts, thread.home = facts, Home(facts.registers, facts.xstate, facts.mask)
+        futexes.leave_critical_section(thread)
 
 
 def _look(task: FrozenTask) -> None:
@@ -181,31 +191,20 @@ def _look(task: FrozenTask) -> None:
     task.left = [m.mapping for m in mappings if is_arena(m.mapping)]
     task.mappings = [m for m in mappings if m.mapping not in task.left]
     for thread in task.threads:
-        thread.home = Home.of(thread.tracee)
-        futexes.leave_critical_section(thread)
         if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):
             reason = "it is still on its way home from an engine that was killed"
             task.refuse(str(thread), reason, "try again; a stopped task must first be continued with SIGCONT")
         thread.status = task.status if thread is task.leader else task.thread_status(thread.tid)
 
 
-def _ask(task: FrozenTask) -> list[Iterator[None]]:
-    """Runs every collector up to its yield; those that have questions are returned."""
-    task.plan.halt = _halt_signal(task)
-    for thread in task.threads:
-        thread.ask = task.plan.actor(str(thread)).emit(str(thread))
-    questions = []
+def _collect_from(task: FrozenTask) -> None:
+    """What every resource sees from outside. Of a zombie little is left."""
     for module in resources.TASK:
         if (collect := getattr(module, "collect", None)) and (task.threads or module is tree):
-            questions.append(collect(task))
+            collect(task)
         if collect := getattr(module, "collect_thread", None):
-            questions += [collect(thread) for thread in task.threads]
-    generators = [q for q in questions if q is not None]
-    for generator in generators:
-        next(generator, None)
-    for thread in task.threads:
-        thread.ask.halt()
-    return generators
+            for thread in task.threads:
+                collect(thread)
 
 
 def _halt_signal(task: FrozenTask) -> int:
@@ -217,27 +216,23 @@ def _halt_signal(task: FrozenTask) -> int:
     return quiet_signal(caught, blocked, pending)
 
 
-def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:
+def _interrogate(task: FrozenTask) -> None:
     """The plan runs, the answers go into the messages, and the task is as it was."""
-    if not task.threads:
-        return
     homes = {thread.tid: thread.home for thread in task.threads}
     maps = [detailed.mapping for detailed in task.mappings]
-    tracees = [thread.tracee for thread in task.threads]
     gadgets = task.tree.gadgets.get(task.pid) or find_gadgets(task.pid, maps)
-    task.injection = Injection(tracees, homes, gadgets, maps)
-    task.injection.left = task.left
+    injection = Injection([thread.tracee for thread in task.threads], homes, gadgets, maps)
+    injection.left = task.left
+    task.form.plan.halt = _halt_signal(task)
     try:
-        actors = {thread.tid: thread.ask.actor for thread in task.threads}
         if task.tree.options.step:
-            task.injection.step(task.plan, actors, task.tree.options.log.message)
+            injection.step(task.form, task.tree.options.log.message)
         else:
-            task.injection.run(task.plan, actors)
-        for question in questions:
-            for _ in question:
-                raise EngineBug("a collector yields once")
+            injection.run(task.form)
+        with injection.answers() as task.answers:
+            task.form.heard_by(task)
     finally:
-        task.injection.cure()
+        injection.cure()
 
 
 def _write(frozen: FrozenTree) -> None:

@@ -31,6 +31,8 @@ BLOB_FLAGS = """
 
 CDEF = """
 struct piece { uint64_t remote, local, length; };
+struct request { int32_t number, tid; uint64_t addr, data, length; int64_t result; };
+struct text { int32_t directory, link; uint64_t name; int64_t size; uint64_t at; };
 long raw_syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 long ptrace_call(long request, int pid, uint64_t addr, uint64_t data);
 long ptrace_regset(long request, int pid, unsigned type, void *buf, size_t size);
@@ -43,6 +45,11 @@ long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, u
 long find_bytes(const void *haystack, size_t size, const void *needle, size_t length);
 void cpuid(unsigned leaf, unsigned subleaf, unsigned *out);
 long equal_pages(uint64_t a, uint64_t b, long pages, unsigned char *same);
+void ptrace_many(struct request *rows, long count);
+long wait_many(const int *tids, int *statuses, long count);
+void thread_facts(void *found, long count, size_t room);
+void read_many(struct text *rows, long count, char *texts, size_t size);
+long write_file(int directory, const char *name, const void *data, size_t size);
 """
 
 
@@ -65,12 +72,12 @@ def build_blob(work: Path) -> None:
 
 
 def build_extension(work: Path) -> None:
-    """calls.c -> engine/kernel/_native, a cffi module in API mode."""
+    """calls.c and many.c -> engine/kernel/_native, a cffi module in API mode."""
     from cffi import FFI
 
     ffi = FFI()
     ffi.cdef(CDEF)
-    source = (HERE / "calls.c").read_text()
+    source = "".join((HERE / name).read_text() for name in ("calls.c", "many.c"))
     ffi.set_source("engine.kernel._native", source, extra_compile_args=["-O2", "-Wall"], libraries=["pthread"])
     ffi.compile(tmpdir=str(work), verbose=False)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")

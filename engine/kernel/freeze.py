@@ -11,6 +11,7 @@ import os
 
 from engine.abi import ptrace as abi
 from engine.errors import AmberError, KernelError, Obstacle, Refused
+from engine.kernel import ptrace, threads
 from engine.kernel.proc import PF_KTHREAD, ProcDir, parse_children
 from engine.kernel.ptrace import Gone, Tracee
 from engine.signals import signal
@@ -164,10 +165,7 @@ class Freezer:
         known: set[int] = set()
         while new := [tid for tid in frozen.proc.tasks() if tid not in known]:
             known.update(new)
-            fresh = [tracee for tid in new if (tracee := _seize(frozen, tid))]
-            frozen.threads += fresh
-            for tracee in fresh:
-                tracee.interrupt()
+            fresh = _seize(frozen, new)
             if not self.group:
                 _await_stops(frozen, fresh)
         frozen.threads.sort(key=lambda t: t.tid != frozen.pid)
@@ -200,27 +198,31 @@ class Alarm:
 
 
 def _await_stops(frozen: Frozen, tracees: list[Tracee]) -> None:
-    for tracee in tracees:
+    statuses = threads.wait([tracee.tid for tracee in tracees])
+    for tracee, status in zip(tracees, statuses, strict=True):
         try:
-            tracee.wait_frozen()
+            tracee.froze(status)
         except Gone:
             frozen.threads.remove(tracee)
             if tracee.tid == frozen.pid:
                 raise
 
 
-def _seize(frozen: Frozen, tid: int) -> Tracee | None:
-    """None when the thread ended before we came."""
-    tracee = Tracee(frozen.pid, tid)
-    try:
-        tracee.seize(SEIZE_OPTIONS)
-    except KernelError as error:
-        if error.errno == ESRCH or _has_ended(frozen, tid):
-            return None
-        if error.errno == EPERM:
-            _explain_denial(frozen, tid)
-        raise
-    return tracee
+def _seize(frozen: Frozen, tids: list[int]) -> list[Tracee]:
+    """Those that were still there, asked to stop. They are noted at once: whatever happens, `thaw` finds them."""
+    requests = threads.Requests()
+    for tid in tids:
+        requests.add(abi.PTRACE_SEIZE, tid, 0, SEIZE_OPTIONS)
+        requests.add(abi.PTRACE_INTERRUPT, tid)
+    results = requests.run()[::2]
+    fresh = [Tracee(frozen.pid, tid) for tid, result in zip(tids, results, strict=True) if result == 0]
+    frozen.threads += fresh
+    for tid, result in zip(tids, results, strict=True):
+        if result < 0 and result != -ESRCH and not _has_ended(frozen, tid):
+            if result == -EPERM:
+                _explain_denial(frozen, tid)
+            raise KernelError("PTRACE_SEIZE", -result, f"task {tid}", ptrace.hint(result))
+    return fresh
 
 
 def _has_ended(frozen: Frozen, tid: int) -> bool:

@@ -24,14 +24,13 @@ from engine.abi import mman
 from engine.abi import ptrace as abi
 from engine.abi.syscalls import NR
 from engine.errors import AmberError, Obstacle, PlanError, Refused
-from engine.kernel import calls
+from engine.kernel import calls, threads
 from engine.kernel._native import ffi, lib
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
-from engine.plan import blob, rules
-from engine.plan.builder import STACK, Plan
+from engine.plan import blob
+from engine.plan.builder import STACK
 from engine.plan.listing import brief
-from engine.plan.ops import CONTROL, HALT, UNEXPECTED
-from engine.plan.verify import verify
+from engine.plan.ops import CONTROL, HALT, UNEXPECTED, Ref
 from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -40,7 +39,8 @@ if TYPE_CHECKING:
 
     from engine.kernel.home import Home
     from engine.kernel.proc import Mapping
-    from engine.plan.builder import Actor
+    from engine.plan.builder import Actor, Plan
+    from engine.questions import Form
 
 ALL_PERMISSIONS = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
 ARENAS, ARENAS_END = 0x616D62657000, 0x616E62657000  # "amber" in hexadecimal: where arenas are asked for
@@ -111,10 +111,10 @@ class Injection:
     """One process that plans run in. `threads[0]` is the leader."""
 
     def __init__(
-        self, threads: Sequence[Tracee], homes: dict[int, Home], gadgets: Gadgets, mappings: Sequence[Mapping]
+        self, tracees: Sequence[Tracee], homes: dict[int, Home], gadgets: Gadgets, mappings: Sequence[Mapping]
     ) -> None:
-        self.threads, self.homes = threads, homes
-        self.leader = threads[0]
+        self.threads, self.homes = tracees, homes
+        self.leader = tracees[0]
         self.base = 0
         self.left: list[Mapping] = []  # arenas of engines that were killed, to be removed with ours
         self.view: mmap.mmap | None = None
@@ -123,27 +123,32 @@ class Injection:
         self._saved = b""
         self.gadgets = gadgets if self._are_there(gadgets) else find_gadgets(self.leader.pid, mappings)
 
-    def run(self, plan: Plan, actors: dict[int, Actor]) -> None:
-        """Runs each actor in the thread (tid) it is for, all at once; returns when all have halted."""
-        view = self._load(plan, actors)
-        for tid, actor in actors.items():
-            self._start(self._thread(tid), plan, actor)
-        for tid, actor in actors.items():
-            self._await_halt(self._thread(tid), plan, actor)
-        for actor in actors.values():
-            raise_error(plan, actor, view)
+    def run(self, form: Form) -> None:
+        """Runs each actor in the thread it is for, all at once; returns when all have halted. A form for fewer threads
+        than there are leaves the others alone."""
+        view, plan = self._load(form), form.plan
+        asked = self._start(form)
+        for thread, actor, status in zip(asked, form.actors, threads.wait([t.tid for t in asked]), strict=True):
+            self._await_halt(thread, plan, actor, status)
+        for thread, actor in zip(asked, form.actors, strict=True):
+            raise_error(plan, actor, view, str(thread))
 
-    def step(self, plan: Plan, actors: dict[int, Actor], show: Callable[[str], None]) -> None:
+    def step(self, form: Form, show: Callable[[str], None]) -> None:
         """The same without the blob, one thread and one call after the other, each shown (stepping.py)."""
         from engine.kernel.stepping import Stopped, step_through
         from engine.plan.step import Runner
 
-        view = self._load(plan, actors)
-        for tid, actor in actors.items():
-            world = Stopped(self, self._thread(tid), plan)
+        view, plan = self._load(form), form.plan
+        for thread, actor in zip(self.threads, form.actors, strict=False):
+            world = Stopped(self, thread, plan)
             step_through(Runner(plan, actor, self.base, memoryview(view), world), show)
-        for actor in actors.values():
-            raise_error(plan, actor, view)
+        for thread, actor in zip(self.threads, form.actors, strict=False):
+            raise_error(plan, actor, view, str(thread))
+
+    def answers(self) -> memoryview:
+        """The arena, after a plan ran in it; to be released before the task is cured."""
+        assert self.view is not None
+        return memoryview(self.view)
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of the process' memory."""
@@ -153,25 +158,23 @@ class Injection:
         """The way back."""
         os.pwrite(self._mem, content, address)
 
-    def _load(self, plan: Plan, actors: dict[int, Actor]) -> mmap.mmap:
+    def _load(self, form: Form) -> mmap.mmap:
         """The arena with the plan, and in it a frame for each thread that leads home."""
+        plan = form.plan
         self._guard()
-        frames = {tid: plan.buffer(self.homes[tid].frame_size + 64) for tid in actors}
-        for tid, actor in actors.items():
-            actor.frame = frames[tid] + 0
-        self._make_room(plan.layout())
+        self._make_room(plan.size)
         assert self.view is not None
-        self.view[: plan.size] = encoded(plan, actors.values(), self.base)
-        for tid, ref in frames.items():
-            offset = plan.offset(ref)
-            _, frame = self.homes[tid].frame(self.base + offset, self.gadgets.sigreturn)
+        self.view[: plan.size] = form.image(self.base)
+        for thread, actor in zip(self.threads, form.actors, strict=False):
+            assert isinstance(actor.frame, Ref)
+            offset = plan.offset(actor.frame)
+            _, frame = self.homes[thread.tid].frame(self.base + offset, self.gadgets.sigreturn)
             self.view[offset : offset + len(frame)] = frame
         return self.view
 
     def cure(self) -> None:
         """Puts everything back. The other threads first: they stand in the arena that then goes."""
-        for thread in self.threads[1:]:
-            self._send_home(thread)
+        self._send_home(self.threads[1:])
         if self.base:
             assert self.view is not None
             size = len(self.view)
@@ -180,7 +183,7 @@ class Injection:
             self.base = 0
             for arena in self.left:
                 self._remote("munmap", arena.start, arena.end - arena.start)
-        self._send_home(self.leader)
+        self._send_home([self.leader])
         if self._saved:
             os.pwrite(self._mem, self._saved, self._scratch)
         os.close(self._mem)
@@ -223,21 +226,28 @@ class Injection:
         result = thread.registers()["rax"]
         return result - (1 << 64) if result >> 63 else result
 
-    def _start(self, thread: Tracee, plan: Plan, actor: Actor) -> None:
-        registers = dict(self.homes[thread.tid].registers)
-        registers |= {
-            "rip": self.base + blob.ENTER,
-            "rdi": self.base + plan.offset(actor.control),
-            "rsp": self.base + plan.offset(actor.stack) + STACK,
-            "orig_rax": U64,
-        }
-        thread.set_registers(registers)
-        thread.set_signal_mask(U64 & ~(1 << plan.halt - 1) if plan.halt else U64)
-        resume(thread, plan)
+    def _start(self, form: Form) -> list[Tracee]:
+        plan, requests = form.plan, threads.Requests()
+        asked = list(self.threads[: len(form.actors)])
+        mask = U64 & ~(1 << plan.halt - 1) if plan.halt else U64
+        for thread, actor in zip(asked, form.actors, strict=True):
+            registers = dict(self.homes[thread.tid].registers)
+            registers |= {
+                "rip": self.base + blob.ENTER,
+                "rdi": self.base + plan.offset(actor.control),
+                "rsp": self.base + plan.offset(actor.stack) + STACK,
+                "orig_rax": U64,
+            }
+            requests.set_registers(thread.tid, registers)
+            requests.set_signal_mask(thread.tid, mask)
+            requests.add(how_to_resume(plan), thread.tid)
+        threads.must(requests.run(), [thread.tid for thread in asked], "ptrace, to start our code,")
+        return asked
 
-    def _await_halt(self, thread: Tracee, plan: Plan, actor: Actor) -> None:
+    def _await_halt(self, thread: Tracee, plan: Plan, actor: Actor, status: int) -> None:
+        """`status` is that of its first stop."""
+        stop = thread.stopped(status)
         while True:
-            stop = thread.wait()
             if stop == (plan.halt, 0):
                 return
             if stop == (SYSCALL_STOP, 0) and self._is_halting(plan, actor):
@@ -248,6 +258,7 @@ class Injection:
                     raise AmberError(f"task {thread.tid}: signal {stop.signal} while our code ran in it")
                 thread.late_signals.append(stop.signal)
             resume(thread, plan)
+            stop = thread.wait()
 
     def _is_halting(self, plan: Plan, actor: Actor) -> bool:
         """Whether a thread that stops at every system call makes those of HALT now, or those after a failed op."""
@@ -255,14 +266,14 @@ class Injection:
         pc, _, _, error, *_ = CONTROL.unpack_from(self.view, plan.offset(actor.control))
         return bool(error) or (pc < len(actor.ops) and actor.ops[pc].code == HALT)
 
-    def _send_home(self, thread: Tracee) -> None:
+    def _send_home(self, tracees: Sequence[Tracee]) -> None:
         """The mask before the registers: were we killed between, the frame would still lead home."""
-        home = self.homes[thread.tid]
-        thread.set_signal_mask(home.mask)
-        thread.set_registers(home.registers)
-
-    def _thread(self, tid: int) -> Tracee:
-        return next(t for t in self.threads if t.tid == tid)
+        requests = threads.Requests()
+        for thread in tracees:
+            home = self.homes[thread.tid]
+            requests.set_signal_mask(thread.tid, home.mask)
+            requests.set_registers(thread.tid, home.registers)
+        threads.must(requests.run(), [thread.tid for thread in tracees], "ptrace, to put a task back,")
 
     def _can_grow_to(self, address: int, size: int) -> bool:
         """Whether the stack reaches down there, or does now: /proc/PID/mem lets it grow as the task's own access would
@@ -302,35 +313,23 @@ class Injection:
         raise Refused([Obstacle(f"pid {self.leader.pid}", "its stack has no room for a safety frame", remedy)])
 
 
-_encoded: dict[tuple[object, ...], bytes] = {}
-
-
-def encoded(plan: Plan, actors: Iterable[Actor], base: int) -> bytes:
-    """The arena's bytes, verified. Tasks alike are asked alike: a plan equal to an earlier one is not verified and
-    encoded again."""
-    ops = tuple(
-        (op.code, op.nr, op.args, op.dst, op.policy, op.expect, op.allowed) for a in plan.actors for op in a.ops
-    )
-    counts = tuple((len(a.ops), a.slots, a.on_error, a.frame) for a in plan.actors)
-    key = (base, plan.halt, counts, ops, tuple(map(bytes, plan.blocks)), tuple(plan.fixups))
-    if key not in _encoded:
-        verify(plan, rules.of_questions(actors))
-        _encoded[key] = bytes(plan.encode(base))
-    return _encoded[key]
+def how_to_resume(plan: Plan) -> int:
+    """To the next system call if there is no signal to halt with."""
+    return abi.PTRACE_CONT if plan.halt else abi.PTRACE_SYSCALL
 
 
 def resume(thread: Tracee, plan: Plan) -> None:
-    """Lets a thread run, no signal delivered; to the next system call if there is no signal to halt with."""
-    how = abi.PTRACE_CONT if plan.halt else abi.PTRACE_SYSCALL
-    if lib.ptrace_call(how, thread.tid, 0, 0) < 0:
+    """Lets a thread run, no signal delivered."""
+    if lib.ptrace_call(how_to_resume(plan), thread.tid, 0, 0) < 0:
         raise Gone(thread.tid, 9)
 
 
-def raise_error(plan: Plan, actor: Actor, view: mmap.mmap) -> None:
-    """PlanError if the actor's control block, read from the arena, says that an op failed."""
+def raise_error(plan: Plan, actor: Actor, view: mmap.mmap, who: str = "") -> None:
+    """PlanError if the actor's control block, read from the arena, says that an op failed. `who` takes the place of the
+    op's own words for what it is there for."""
     where = plan.offset(actor.control)
     _, _, _, error, pc, result, *_ = CONTROL.unpack_from(view, where)
     if error:
         op = actor.ops[pc]
         detail = f" (returned {result:#x})" if -error == UNEXPECTED else ""
-        raise PlanError(op.why, brief(plan, op) + detail, -error, op.remedy)
+        raise PlanError(who or op.why, brief(plan, op) + detail, -error, op.remedy)

@@ -39,11 +39,13 @@ from engine.resources.task import own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from engine.frozen import FrozenThread
     from engine.kernel.proc import Status
+    from engine.plan.builder import Emitter
     from engine.plan.graph import Step
+    from engine.plan.ops import Slot
     from engine.rebuild import NewThread, NewTree
 
 U32 = (1 << 32) - 1
@@ -53,13 +55,20 @@ _SETS = {"cap_inh": "cap_inheritable", "cap_prm": "cap_permitted", "cap_eff": "c
          "cap_bnd": "cap_bounding", "cap_amb": "cap_ambient"}  # fmt: skip
 
 
-def collect_thread(thread: FrozenThread) -> Iterator[None]:
-    """The securebits are the one thing to be asked."""
+def collect_thread(thread: FrozenThread) -> None:
+    """What confines a thread is refused."""
     if thread.status.seccomp:
         mode = SECCOMP_MODES.get(thread.status.seccomp, str(thread.status.seccomp))
         thread.refuse(f"it runs under seccomp (mode {mode}), which is not supported")
-    securebits = thread.ask.call("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0)
-    yield
+
+
+def ask_thread(ask: Emitter) -> Slot:
+    """The securebits are the one thing to be asked."""
+    return ask.call("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0)
+
+
+def hear_thread(thread: FrozenThread, securebits: Slot) -> None:
+    """All that a thread may do."""
     thread.core.thread_core.creds.CopyFrom(entry(thread.status, thread.answer(securebits)))
 
 

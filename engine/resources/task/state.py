@@ -92,8 +92,7 @@ def _collect_extended(thread: FrozenThread, fpregs: pb.user_x86_fpregs_entry) ->
 
 def _collect_tls(thread: FrozenThread) -> None:
     """The thread-local entries of the GDT; 64-bit programs leave them empty."""
-    for number in GDT_TLS:
-        _, base, limit, flags = struct.unpack("<4I", thread.tracee.thread_area(number))
+    for number, (_, base, limit, flags) in zip(GDT_TLS, struct.iter_unpack("<4I", thread.facts.tls), strict=True):
         values = {name: bool(flags >> bit & 1) for bit, name in enumerate(_DESCRIPTOR_BITS)}
         entry = pb.user_desc_t(entry_number=number, base_addr=base, limit=limit, **values)
         thread.core.thread_info.tls.append(entry)

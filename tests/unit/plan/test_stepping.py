@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -17,13 +18,15 @@ from engine.kernel.freeze import Freezer
 from engine.kernel.home import Home
 from engine.kernel.inject import Injection, find_gadgets
 from engine.kernel.proc import ProcDir
-from engine.plan.builder import Plan
 from engine.plan.ops import Slot
+from engine.questions import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from engine.plan.builder import Emitter
+    from engine.plan.ops import Ref
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="injection needs the rights of root")
 
@@ -77,19 +80,24 @@ def questions(emit: Emitter) -> None:
     emit.call("prctl", prctl.PR_GET_NAME, name)
     emit.attempt("getpgid", -5)
     emit.store(name, emit.load(name, 4), 8)
-    emit.halt()
+
+
+def form_for(injection: Injection, ask: Callable[[Emitter], None]) -> Form:
+    """Every thread is asked the same."""
+    names = [f"thread {thread.tid}" for thread in injection.threads]
+    module = cast("ModuleType", SimpleNamespace(ask_thread=ask))
+    return Form([module], names, {}, injection.homes[injection.leader.tid].frame_size)
 
 
 def ask(pid: int, how: str) -> tuple[list[list[int]], list[str]]:
-    plan, shown = Plan(23), list[str]()
+    shown = list[str]()
     with Frozen(pid) as injection:
-        actors = {thread.tid: plan.actor(f"thread {thread.tid}") for thread in injection.threads}
-        for actor in actors.values():
-            questions(actor.emit(actor.name))
+        form = form_for(injection, questions)
         if how == "step":
-            injection.step(plan, actors, shown.append)
+            injection.step(form, shown.append)
         else:
-            injection.run(plan, actors)
+            injection.run(form)
+        plan = form.plan
         assert injection.view is not None
         view = bytes(injection.view)
     slots = [[plan.slot_offset(Slot(actor.index, i)) for i in range(actor.slots)] for actor in plan.actors]
@@ -116,39 +124,42 @@ def test_the_victim_goes_on(victim: subprocess.Popen[str]) -> None:
 
 
 def test_a_failed_call_is_the_same_error(victim: subprocess.Popen[str]) -> None:
+    def bad(emit: Emitter) -> None:
+        emit.call("getpgid", -5)
+        emit.call("getpid")
+
     errors = []
     for how in ("run", "step"):
-        plan = Plan(23)
         with Frozen(victim.pid) as injection, pytest.raises(PlanError) as caught:
-            actor = plan.actor("thread")
-            emit = actor.emit(f"pid {victim.pid}, a question")
-            emit.call("getpgid", -5)
-            emit.call("getpid")
-            emit.halt()
-            actors = {injection.leader.tid: actor}
-            injection.run(plan, actors) if how == "run" else injection.step(plan, actors, lambda _: None)
+            form = form_for(injection, bad)
+            injection.run(form) if how == "run" else injection.step(form, lambda _: None)
         errors.append(str(caught.value))
     assert errors[0] == errors[1]
-    assert "a question: getpgid(pid=-5) failed: ESRCH" in errors[0]
+    assert f"pid {victim.pid}: getpgid(pid=-5) failed: ESRCH" in errors[0]
     assert victim.poll() is None
 
 
-def test_births_are_bugs_and_meetings_are_refused_by_name(victim: subprocess.Popen[str]) -> None:
-    plan = Plan(23)
-    with Frozen(victim.pid) as injection, pytest.raises(EngineBug, match="a frozen task bears nobody"):
-        actor, child = plan.actor("thread"), plan.actor("child")
+def test_births_are_bugs(victim: subprocess.Popen[str]) -> None:
+    def bear(emit: Emitter) -> None:
+        child = emit.plan.actor("child")
         child.emit("child").halt()
-        actor.emit("birth").spawn(child, CLONE_VM)
-        actor.emit("birth").halt()
-        injection.step(plan, {injection.leader.tid: actor}, lambda _: None)
-    plan = Plan(23)
+        emit.spawn(child, CLONE_VM)
+
+    with Frozen(victim.pid) as injection, pytest.raises(EngineBug, match="a frozen task bears nobody"):
+        form_for(injection, bear)
+    assert victim.poll() is None
+
+
+def test_meetings_are_refused_by_name(victim: subprocess.Popen[str]) -> None:
+    words: list[Ref] = []
+
+    def meet(emit: Emitter) -> None:
+        if words:
+            emit.post(words[0])
+        else:
+            words.append(emit.buffer(4))
+            emit.wait(words[0], 1)
+
     with Frozen(victim.pid) as injection, pytest.raises(Refused, match="waiting for another task"):
-        one, two = plan.actor("one"), plan.actor("two")
-        word = plan.buffer(4)
-        one.emit("one").wait(word, 1)
-        one.emit("one").halt()
-        two.emit("two").post(word)
-        two.emit("two").halt()
-        first, second = injection.threads
-        injection.step(plan, {first.tid: one, second.tid: two}, lambda _: None)
+        injection.step(form_for(injection, meet), lambda _: None)
     assert victim.poll() is None
