@@ -140,7 +140,9 @@ def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
     contents.reserve(frozen, proc.pid, status.vm_resident or 0)
     frozen.forms.prepare(status.threads)
     try:
-        frozen.gadgets[proc.pid] = find_gadgets(proc.pid, proc.maps())
+        mappings = proc.smaps()
+        frozen.reader.expect(len(mappings), status.threads)
+        frozen.gadgets[proc.pid] = find_gadgets(proc.pid, [detailed.mapping for detailed in mappings])
     except (Refused, KernelError):  # it is about to exec or to exit; what is still there in the freeze is asked again
         return
 
@@ -156,6 +158,7 @@ def _collect(frozen: FrozenTree) -> None:
 
 def _look_and_ask(frozen: FrozenTree) -> None:
     """What can be seen from outside, and the plans of what only the tasks can tell."""
+    frozen.reader.read((task.proc, [thread.tid for thread in task.threads]) for task in frozen.alive)
     ids.collect_tree(frozen)
     namespaces.collect_tree(frozen)
     cgroups.collect_tree(frozen)
@@ -246,21 +249,22 @@ def _write(frozen: FrozenTree) -> None:
     shared.write(frozen)
     frozen.registry.write()
     cgroups.write(frozen)
-    images.write("PSTREE", None, [tree.entry(task) for task in frozen.tasks])
+    images.post("PSTREE", None, [tree.entry(task) for task in frozen.tasks])
+    images.flush()
     images.write("INVENTORY", None, [inventory.collect(frozen)])
 
 
 def _write_task(task: FrozenTask) -> None:
     images = task.tree.images
-    images.write("CORE", task.pid, [task.core])
+    images.post("CORE", task.pid, [task.core])
     if not task.threads:
         return
     for thread in task.threads[1:]:
-        images.write("CORE", thread.tid, [thread.core])
-    images.write("IDS", task.pid, [task.ids])
-    images.write("MM", task.pid, [task.mm])
-    images.write("FS", task.pid, [task.fs])
-    images.write("FDINFO", task.ids.files_id, task.tree.registry.entries(task))
+        images.post("CORE", thread.tid, [thread.core])
+    images.post("IDS", task.pid, [task.ids])
+    images.post("MM", task.pid, [task.mm])
+    images.post("FS", task.pid, [task.fs])
+    images.post("FDINFO", task.ids.files_id, task.tree.registry.entries(task))
     contents.write(task)
 
 

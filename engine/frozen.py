@@ -10,6 +10,7 @@ from __future__ import annotations
 from engine.errors import Obstacle
 from engine.images import pb
 from engine.kernel.proc import parse_status
+from engine.kernel.proc.ahead import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class FrozenTree:
         self.obstacles: list[Obstacle] = []
         self.registry: Registry
         self.forms: Forms
+        self.reader = Reader()
         self.segments: dict[int, Segment] = {}  # shared anonymous memory, by inode
         self.known_mappings: dict[tuple[Mapping, frozenset[str]], pb.vma_entry] = {}  # relatives have many in common
         self.gadgets: dict[int, Gadgets] = {}  # by pid, found before the freeze

@@ -32,6 +32,7 @@ BLOB_FLAGS = """
 CDEF = """
 struct piece { uint64_t remote, local, length; };
 struct request { int32_t number, tid; uint64_t addr, data, length; int64_t result; };
+struct file { uint64_t name, data, size; int64_t result; };
 struct text { int32_t directory, link; uint64_t name; int64_t size; uint64_t at; };
 long raw_syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 long ptrace_call(long request, int pid, uint64_t addr, uint64_t data);
@@ -49,7 +50,8 @@ void ptrace_many(struct request *rows, long count);
 long wait_many(const int *tids, int *statuses, long count);
 void thread_facts(void *found, long count, size_t room);
 void read_many(struct text *rows, long count, char *texts, size_t size);
-long write_file(int directory, const char *name, const void *data, size_t size);
+void write_many(int directory, struct file *files, long count);
+long sort_tasks(int *pids, unsigned char *same, long count, int kind);
 """
 
 

@@ -135,18 +135,80 @@ static void read_many(struct text *rows, long count, char *texts, size_t size)
 		read_some(&two);
 }
 
-/* Makes or replaces a file with these bytes: 0 or -errno. A named pipe in the way is an error, not something to wait
- * for. */
-static long write_file(int directory, const char *name, const void *data, size_t size)
+/* One file to make or replace below a directory. */
+struct file {
+	uint64_t name, data, size;
+	int64_t result;                /* 0 or -errno */
+};
+
+struct writing {
+	int directory;
+	struct file *files;
+	long count, next; /* taken by the threads in turn */
+};
+
+/* A named pipe in the way is an error, not something to wait for. */
+static long write_file(int directory, const struct file *file)
 {
 	int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC;
-	long fd = raw_syscall(SYS_openat, directory, (uint64_t)name, flags, 0644, 0, 0), n = 0;
-	size_t done = 0;
+	long fd = raw_syscall(SYS_openat, directory, file->name, flags, 0644, 0, 0), n = 0;
+	uint64_t done = 0;
 
 	if (fd < 0)
 		return fd;
-	while (done < size && (n = raw_syscall(SYS_write, fd, (uint64_t)data + done, size - done, 0, 0, 0)) > 0)
+	while (done < file->size
+	       && (n = raw_syscall(SYS_write, fd, file->data + done, file->size - done, 0, 0, 0)) > 0)
 		done += n;
 	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-	return done == size ? 0 : n ? n : -EIO;
+	return done == file->size ? 0 : n ? n : -EIO;
+}
+
+static void *write_some(void *arg)
+{
+	struct writing *w = arg;
+	long i;
+
+	while ((i = __atomic_fetch_add(&w->next, 1, __ATOMIC_RELAXED)) < w->count)
+		w->files[i].result = write_file(w->directory, &w->files[i]);
+	return NULL;
+}
+
+/* Writes all of them, in two threads if they are many. */
+static void write_many(int directory, struct file *files, long count)
+{
+	struct writing job = { directory, files, count, 0 };
+	pthread_t helper;
+	int helped = count >= 16 && !pthread_create(&helper, NULL, write_some, &job);
+
+	write_some(&job);
+	if (helped)
+		pthread_join(helper, NULL);
+}
+
+struct sorting {
+	int kind;
+	long error;
+};
+
+static int compare_tasks(const void *a, const void *b, void *arg)
+{
+	static const int order[] = { 0, -1, 1, 1 }; /* kcmp(2): equal, less, greater, not equal */
+	struct sorting *s = arg;
+	long ret = raw_syscall(SYS_kcmp, *(const int *)a, *(const int *)b, s->kind, 0, 0, 0);
+
+	if (ret < 0)
+		s->error = ret;
+	return ret < 0 || ret > 3 ? 0 : order[ret];
+}
+
+/* Sorts processes by the kernel's order of what they have of a kind (kcmp(2)), and marks in same[i] whether process i
+ * has the same as the one before it. 0, or -errno. */
+static long sort_tasks(int *pids, unsigned char *same, long count, int kind)
+{
+	struct sorting s = { kind, 0 };
+
+	qsort_r(pids, count, sizeof *pids, compare_tasks, &s);
+	for (long i = 0; i < count; i++)
+		same[i] = i && !compare_tasks(&pids[i - 1], &pids[i], &s);
+	return s.error;
 }

@@ -69,7 +69,7 @@ class Registry:
             if hasattr(kind, "write"):
                 kind.write(self.tree, self.found.get(kind.TYPE, []))
         ghost.write(self.tree, self.ghosts)
-        self.tree.images.write("FILES", None, self.files)
+        self.tree.images.post("FILES", None, self.files)
 
     def path_id(self, task: FrozenTask, link: str, flags: int, what: str) -> int:
         """The id of what a link of /proc/PID leads to (`exe`, `cwd`, `map_files/…`), as if opened with `flags`."""

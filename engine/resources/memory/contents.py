@@ -78,7 +78,7 @@ def write(task: FrozenTask) -> None:
         count = pages.copy(task.pid, runs, _gently(task))
         pages.close()
     task.tree.timings.add("pages_written", count)
-    task.tree.images.write("PAGEMAP", task.pid, entries(runs, pages.number))
+    task.tree.images.post("PAGEMAP", task.pid, entries(runs, pages.number))
 
 
 def _gently(task: FrozenTask) -> Callable[[int], bool]:

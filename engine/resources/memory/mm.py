@@ -6,9 +6,12 @@ can be changed only when no mapping of the old one is left, so this comes after 
 
 from __future__ import annotations
 
+import functools
 import os
 
 from engine.abi.prctl import PR_GET_DUMPABLE, PR_GET_THP_DISABLE, PR_SET_MM, PR_SET_MM_MAP, PRCTL_MM_MAP
+from engine.images import pb
+from engine.kernel.proc import parse_auxv
 from engine.resources import stages
 
 TYPE_CHECKING = False
@@ -29,9 +32,15 @@ def collect(task: FrozenTask) -> None:
     """Most of it is in /proc/PID/stat."""
     for field, source in zip(_ENTRY, _STAT, strict=True):
         setattr(task.mm, field, getattr(task.stat, source) if source else 0)
-    for key, value in task.proc.auxv():
-        task.mm.mm_saved_auxv.extend((key, value))
+    task.mm.MergeFromString(_auxv(task.proc.read("auxv")))
     task.mm.exe_file_id = task.tree.registry.path_id(task, "exe", os.O_RDONLY, "its executable")
+
+
+@functools.lru_cache(1024)
+def _auxv(raw: bytes) -> bytes:
+    """The auxiliary vector as part of a serialised mm_entry; children have their parents'."""
+    words = [word for pair in parse_auxv(raw) for word in pair]
+    return pb.mm_entry(mm_saved_auxv=words).SerializePartialToString()
 
 
 def ask(ask: Emitter) -> tuple[Slot, Slot, Slot]:

@@ -71,7 +71,7 @@ def write(tree: FrozenTree) -> None:
     """memfd.img, and the contents of each segment."""
     segments = list(tree.segments.values())
     if segments:
-        tree.images.write("MEMFD_INODE", None, [segment.inode for segment in segments])
+        tree.images.post("MEMFD_INODE", None, [segment.inode for segment in segments])
     for segment in segments:
         _write_contents(tree, segment)
 
@@ -92,7 +92,7 @@ def _write_contents(tree: FrozenTree, segment: Segment) -> None:
     finally:
         os.close(source)
         os.close(target)
-    tree.images.write("SHMEM_PAGEMAP", segment.inode.shmid, messages)
+    tree.images.post("SHMEM_PAGEMAP", segment.inode.shmid, messages)
 
 
 def _extents(fd: int, size: int) -> list[tuple[int, int]]:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from engine.plan.ops import Slot
     from engine.rebuild import NewThread, NewTree
 
+    Ids = tuple[int, ...]
+
 U32 = (1 << 32) - 1
 SECCOMP_MODES = {1: "strict", 2: "filter"}
 _HEADER = CAP_HEADER.pack(version=_LINUX_CAPABILITY_VERSION_3)
@@ -69,20 +71,31 @@ def ask_thread(ask: Emitter) -> Slot:
 
 def hear_thread(thread: FrozenThread, securebits: Slot) -> None:
     """All that a thread may do."""
-    thread.core.thread_core.creds.CopyFrom(entry(thread.status, thread.answer(securebits)))
+    thread.core.thread_core.creds.MergeFromString(_serialised(thread.status, thread.answer(securebits)))
 
 
 def entry(status: Status, securebits: int) -> pb.creds_entry:
     """The message. A zombie's status is enough for it too."""
-    real, effective, saved, fs = zip(status.uids, status.gids, strict=True)
+    creds: pb.creds_entry = pb.creds_entry.FromString(_serialised(status, securebits))
+    return creds
+
+
+def _serialised(status: Status, securebits: int) -> bytes:
+    sets = tuple(getattr(status, source) for source in _SETS.values())
+    return _entry(status.uids, status.gids, status.groups, status.no_new_privs, sets, securebits)
+
+
+@functools.lru_cache(1024)
+def _entry(uids: Ids, gids: Ids, groups: Ids, no_new_privs: int, sets: Ids, securebits: int) -> bytes:
+    """The message, serialised: most threads of a tree have the same."""
+    real, effective, saved, fs = zip(uids, gids, strict=True)
     creds = pb.creds_entry(
         uid=real[0], gid=real[1], euid=effective[0], egid=effective[1], suid=saved[0], sgid=saved[1],
-        fsuid=fs[0], fsgid=fs[1], secbits=securebits, groups=status.groups, no_new_privs=status.no_new_privs,
+        fsuid=fs[0], fsgid=fs[1], secbits=securebits, groups=groups, no_new_privs=no_new_privs,
     )  # fmt: skip
-    for field, source in _SETS.items():
-        value = getattr(status, source)
+    for field, value in zip(_SETS, sets, strict=True):
         getattr(creds, field).extend((value & U32, value >> 32))
-    return creds
+    return creds.SerializeToString()
 
 
 def missing(tree: NewTree) -> list[Obstacle]:
