@@ -10,7 +10,7 @@ from errno import ENOENT, ESRCH
 
 from engine import rehearsal, resources, stats
 from engine.errors import AmberError, KernelError, Refused, UsageError
-from engine.frozen import FrozenTask, FrozenTree
+from engine.frozen import FrozenTask, FrozenTree, Running
 from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
 from engine.kernel.freezer import FreezerGroup
@@ -30,6 +30,8 @@ from engine.resources.memory import contents, shared
 from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
+
+SPARE = 64 << 10  # bytes of pages that a process may get until it is frozen; the vdso's code is among them
 
 
 def dump(options: DumpOptions) -> DumpResult:
@@ -51,7 +53,7 @@ def dump(options: DumpOptions) -> DumpResult:
         _prepare(frozen)
         status = _freeze_and_save(frozen, hooks)
     except BaseException:
-        contents.close_unused(frozen)
+        contents.close(frozen)
         images.discard()
         raise
     directory = options.images_dir if options.work_dir is None else options.work_dir
@@ -112,6 +114,7 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
         options.log.info("written: the images are complete")
         status = hooks.reached("post-dump", options.pid)
         _let_go(options, freezer, refused=status != 0)
+    contents.close(frozen)
     hooks.reached("network-unlock", options.pid)
     return status
 
@@ -137,11 +140,13 @@ def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
     status = proc.status()
     if status.vm_size is None:
         return
-    contents.reserve(frozen, proc.pid, status.vm_resident or 0)
+    own = status.vm_resident if status.vm_anonymous is None else status.vm_anonymous + (status.vm_swapped or 0)
+    contents.reserve(frozen, proc.pid, (own or 0) + SPARE)
     frozen.forms.prepare(status.threads)
     try:
         mappings = proc.smaps()
         frozen.reader.expect(len(mappings), status.threads)
+        frozen.registry.expect(Running(frozen, proc.pid, proc))
         frozen.gadgets[proc.pid] = find_gadgets(proc.pid, [detailed.mapping for detailed in mappings])
     except (Refused, KernelError):  # it is about to exec or to exit; what is still there in the freeze is asked again
         return
@@ -245,7 +250,6 @@ def _write(frozen: FrozenTree) -> None:
         frozen.options.progress.show(f"writing images of {len(frozen.tasks)} processes", number, len(frozen.tasks))
         frozen.options.log.debug(f"pid {task.pid}: {len(task.threads)} threads, {len(task.mm.vmas)} mappings")
         _write_task(task)
-    contents.close_unused(frozen)
     shared.write(frozen)
     frozen.registry.write()
     cgroups.write(frozen)

@@ -11,6 +11,7 @@ from engine.errors import Obstacle
 from engine.images import pb
 from engine.kernel.proc import parse_status
 from engine.kernel.proc.ahead import Reader
+from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,22 @@ class FrozenThread:
     def __str__(self) -> str:
         leader = self.tid == self.task.pid
         return f"pid {self.tid}" if leader else f"pid {self.task.pid}, thread {self.tid}"
+
+
+class Running(NamedTuple):
+    """A process that is looked at before it is frozen. What it has that cannot be saved is no obstacle yet."""
+
+    tree: FrozenTree
+    pid: int
+    proc: ProcDir
+
+    @property
+    def stat(self) -> Stat:
+        """As it is at this moment."""
+        return self.proc.stat()
+
+    def refuse(self, what: str, reason: str, remedy: str = "") -> None:
+        """Whether it still has it will be seen in the freeze."""
 
 
 class FrozenTask:

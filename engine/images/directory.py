@@ -166,7 +166,7 @@ class ImageDir:
         return self._named(name)
 
     def _named(self, name: str) -> str:
-        return os.path.join(self.place, name)
+        return f"{self.place}/{name}"
 
     def _has(self, name: str) -> bool:
         try:

@@ -58,9 +58,14 @@ def _plain(type_: ImageType, entries: Iterable[Any], name: str, parts: list[byte
     messages = [_alone(item, name, number) for number, item in enumerate(entries)]
     if type_.single and len(messages) > 1:
         Cursor(b"", name, 1).fail(f"no other entry can follow in a file of type {type_.kind}")
+    expected = type_.message_at(0)
     for number, message in enumerate(messages):
-        body = _serialize(message, type_.message_at(number), name, number)
-        parts += [_word(len(body)), body]
+        if message.DESCRIPTOR.name == expected and message.IsInitialized():
+            body = message.SerializeToString()
+        else:
+            body = _serialize(message, expected, name, number)  # says what is wrong
+        parts += (len(body).to_bytes(4, "little"), body)
+        expected = type_.message or expected
     return messages
 
 

@@ -13,6 +13,7 @@ from engine.abi import ptrace as abi
 from engine.errors import AmberError, KernelError, Obstacle, Refused
 from engine.kernel import ptrace, threads
 from engine.kernel.proc import PF_KTHREAD, ProcDir, parse_children
+from engine.kernel.proc.ahead import hold_children
 from engine.kernel.ptrace import Gone, Tracee
 from engine.signals import signal
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SEIZE_OPTIONS = abi.PTRACE_O_TRACESYSGOOD
 ESRCH, EPERM = 3, 1
+MANY = 4  # threads, from which on it pays to read their files together
 
 
 class Frozen:
@@ -176,6 +178,8 @@ class Freezer:
     def _children(self, frozen: Frozen) -> list[int]:
         if frozen.zombie:
             return []
+        if len(frozen.threads) > MANY:
+            hold_children(frozen.proc, [thread.tid for thread in frozen.threads])
         return [pid for t in frozen.threads for pid in parse_children(frozen.proc.read(f"task/{t.tid}/children"))]
 
 

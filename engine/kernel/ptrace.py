@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from operator import itemgetter
 
 from engine.abi import ptrace as abi
 from engine.errors import AmberError, KernelError
@@ -20,6 +21,7 @@ Registers = dict[str, int]
 U64 = (1 << 64) - 1
 _FIELDS = tuple(abi.USER_REGS.offsets)
 _REGS = abi.USER_REGS.struct
+_in_order = itemgetter(*_FIELDS)
 _REQUESTS = {v: k for k, v in vars(abi).items() if k.startswith("PTRACE_") and k.split("_")[1] not in ("O", "EVENT")}
 _BUFFER = ffi.new("char[]", 65536)
 _STATUS = ffi.new("int *")
@@ -60,7 +62,7 @@ class Rseq(NamedTuple):
 
 def pack_registers(registers: Registers) -> bytes:
     """struct user_regs_struct; every field must be there."""
-    return _REGS.pack(*(registers[name] & U64 for name in _FIELDS))
+    return _REGS.pack(*_in_order(registers))
 
 
 def unpack_registers(raw: bytes) -> Registers:

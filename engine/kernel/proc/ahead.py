@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILES = ("stat", "status", "smaps", "limits", "auxv", "oom_score_adj", "personality", "timers")
 LINKS = ("exe", "cwd", "root", *(f"ns/{kind}" for kind in (
     "pid", "net", "ipc", "uts", "mnt", "time", "user", "cgroup", "pid_for_children", "time_for_children")))  # fmt: skip
-FIXED, PER_MAPPING, PER_THREAD = 16384, 1024, 4096  # bytes of texts
+FIXED, PER_MAPPING, PER_THREAD, CHILDREN = 16384, 1024, 4096, 64  # bytes of texts
 _ROW = struct.Struct("<iiQqQ")
 """struct text of native/many.c"""
 
@@ -42,14 +42,29 @@ class Reader:
             wanted += [(proc, name, 1) for name in LINKS]
             wanted += [(proc, f"task/{tid}/cgroup", 0) for tid in tids]
             wanted += [(proc, f"task/{tid}/status", 0) for tid in tids if tid != proc.pid]
-        names = ffi.new("char[]", b"\0".join(name.encode() for _, name, _ in wanted) + b"\0")
-        at = int(ffi.cast("uint64_t", names))
-        raw = bytearray(_ROW.size * len(wanted))
-        for i, (proc, name, link) in enumerate(wanted):
-            _ROW.pack_into(raw, i * _ROW.size, proc.fd, link, at, 0, 0)
-            at += len(name) + 1
-        texts = ffi.from_buffer(self._texts)
-        lib.read_many(ffi.cast("struct text *", ffi.from_buffer(raw)), len(wanted), texts, len(self._texts))
-        for (proc, name, _), (_, _, _, size, begin) in zip(wanted, _ROW.iter_unpack(raw), strict=True):
-            if size >= 0:  # errors come again, and are explained, when somebody asks
-                proc.held[name] = bytes(self._texts[begin : begin + size])
+        found = _read([(proc.fd, name, link) for proc, name, link in wanted], self._texts)
+        for (proc, name, _), text in zip(wanted, found, strict=True):
+            if text is not None:  # errors come again, and are explained, when somebody asks
+                proc.held[name] = text
+
+
+def hold_children(proc: ProcDir, tids: Sequence[int]) -> None:
+    """The lists of children of many threads, which whoever freezes a tree reads again and again."""
+    names = [f"task/{tid}/children" for tid in tids]
+    room = bytearray(PER_THREAD + 2 * CHILDREN * len(tids))
+    for name, text in zip(names, _read([(proc.fd, name, 0) for name in names], room), strict=True):
+        if text is not None:
+            proc.held[name] = text
+
+
+def _read(wanted: Sequence[tuple[int, str, int]], room: bytearray) -> list[bytes | None]:
+    """(directory, name, whether it is a link) -> the text, None if it cannot be had or found no room."""
+    names = ffi.new("char[]", b"\0".join(name.encode() for _, name, _ in wanted) + b"\0")
+    at = int(ffi.cast("uint64_t", names))
+    raw = bytearray(_ROW.size * len(wanted))
+    for i, (directory, name, link) in enumerate(wanted):
+        _ROW.pack_into(raw, i * _ROW.size, directory, link, at, 0, 0)
+        at += len(name) + 1
+    lib.read_many(ffi.cast("struct text *", ffi.from_buffer(raw)), len(wanted), ffi.from_buffer(room), len(room))
+    rows = _ROW.iter_unpack(raw)
+    return [bytes(room[begin : begin + size]) if size >= 0 else None for _, _, _, size, begin in rows]

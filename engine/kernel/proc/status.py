@@ -45,12 +45,15 @@ class Status(NamedTuple):
     vm_size: int | None  # bytes; missing without memory: zombies and kernel threads
     vm_locked: int | None
     vm_resident: int | None
+    vm_anonymous: int | None  # of the resident ones those that are no file's (4.5)
+    vm_swapped: int | None
     vm_hugetlb: int | None
 
 
 def parse_status(raw: bytes) -> Status:
     """The whole text."""
-    lines = raw.decode("utf-8", "surrogateescape").split("\n")
+    wanted = raw.partition(b"\nCpus_allowed")[0]  # what follows are long masks and counters
+    lines = wanted.decode("utf-8", "surrogateescape").split("\n")
     got = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     return Status(
         _unescape(got["Name"]),
@@ -88,6 +91,8 @@ def parse_status(raw: bytes) -> Status:
         _kilobytes(got, "VmSize"),
         _kilobytes(got, "VmLck"),
         _kilobytes(got, "VmRSS"),
+        _kilobytes(got, "RssAnon"),
+        _kilobytes(got, "VmSwap"),
         _kilobytes(got, "HugetlbPages"),
     )
 

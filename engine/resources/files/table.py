@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from engine.frozen import FrozenTask, FrozenTree
+    from engine.resources.files.descriptor import Holder
 
 __all__ = ["Registry", "no_owner"]
 
@@ -45,11 +46,19 @@ class Registry:
         self._entries: dict[int, list[pb.fdinfo_entry]] = {}
         self._same: dict[Hashable, list[tuple[Descriptor, pb.file_entry]]] = {}
         self._named: dict[tuple[str, int, int, int], int] = {}
+        self._expected: dict[tuple[object, ...], pb.file_entry] = {}  # by the facts of a descriptor, without its task
 
     def new_id(self) -> int:
         """An id that nobody has."""
         self._last_id += 1
         return self._last_id
+
+    def expect(self, task: Holder) -> None:
+        """Before the freeze: what a process has open is described already, and need not be again if it still is just
+        so then. Only plain files, of which some processes have thousands."""
+        for file in descriptors(task):
+            if regular.is_plain(file):
+                self._expected[file[1:]] = regular.collect(file, 0)
 
     def collect(self, tasks: Sequence[FrozenTask]) -> None:
         """All descriptor tables; each description met for the first time is collected by its kind."""
@@ -117,6 +126,11 @@ class Registry:
         return collected
 
     def _collect(self, new: Descriptor) -> pb.file_entry | None:
+        expected = self._expected.pop(new[1:], None)
+        if expected is not None:
+            expected.id = expected.reg.id = self.new_id()
+            self.files.append(expected)
+            return expected
         if "lock:\t" in new.text:
             new.refuse(LOCKED, "unlock it before the dump")
         if new.owner or new.signal:
