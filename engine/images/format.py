@@ -8,6 +8,7 @@ type is an ImageError with the file's name, the entry's number and the offset.
 from __future__ import annotations
 
 from engine.errors import ImageError
+from engine.images import pb
 from engine.images.catalog import COMMON_MAGIC, SERVICE_MAGIC, type_of_magic
 from engine.images.cursor import Cursor
 from engine.images.payload import RULES, is_last, read_payload
@@ -35,6 +36,8 @@ def read_image(type_: ImageType, data: bytes, name: str, version: int | None = N
     """All entries of a file's contents. `version` is the inventory's img_version; None takes either."""
     cursor = Cursor(data, name)
     _read_magics(type_, cursor, version)
+    if type_.kind not in RULES and (plain := _read_plain(type_, data, cursor.at)):
+        return plain
     entries: list[Entry] = []
     while cursor.left and not _is_complete(type_, entries):
         cursor.entry = len(entries)
@@ -43,6 +46,25 @@ def read_image(type_: ImageType, data: bytes, name: str, version: int | None = N
         cursor.fail(f"{cursor.left} bytes follow the last entry")
     _check_first(type_, entries, cursor)
     return entries
+
+
+def _read_plain(type_: ImageType, data: bytes, at: int) -> list[Entry] | None:
+    """Messages one after the other, which nothing follows; None if anything about them is wrong: then they are read
+    again, by the code that says what."""
+    entries: list[Entry] = []
+    read, end, last = getattr(pb, type_.message_at(0)).FromString, len(data), getattr(pb, type_.message or "")
+    while at < end:
+        body = at + 4
+        at = body + int.from_bytes(data[at:body], "little")
+        try:
+            message = read(data[body:at])
+        except Exception:  # DecodeError, whose module is slow to import
+            return None
+        if at > end or not message.IsInitialized():
+            return None
+        entries.append(Entry(message))
+        read = last.FromString
+    return None if type_.single and len(entries) != 1 else entries
 
 
 def image_bytes(type_: ImageType, entries: Iterable[Any], name: str) -> bytes:

@@ -87,6 +87,11 @@ class Requests:
         self._rows.append(row)
         self._data += pack_registers(registers)
 
+    def set_xstate(self, tid: int, state: bytes) -> None:
+        """The extended state; its size must be the kernel's own."""
+        self._rows.append((abi.PTRACE_SETREGSET, tid, abi.NT_X86_XSTATE, len(self._data), len(state), True))
+        self._data += state
+
     def set_signal_mask(self, tid: int, mask: int) -> None:
         """The blocked signals."""
         self._rows.append((abi.PTRACE_SETSIGMASK, tid, 8, len(self._data), 0, True))
