@@ -31,6 +31,10 @@ from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SPARE = 64 << 10  # bytes of pages that a process may get until it is frozen; the vdso's code is among them
 
 
@@ -49,7 +53,6 @@ def dump(options: DumpOptions) -> DumpResult:
     hooks = Hooks(options.action_scripts, options.notify, images.fd, options.log)
     try:
         hooks.reached("pre-dump", options.pid)
-        _rehearse()
         _prepare(frozen)
         status = _freeze_and_save(frozen, hooks)
     except BaseException:
@@ -120,13 +123,22 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
 
 
 def _prepare(frozen: FrozenTree) -> None:
-    """What can be done while the tree runs: find the code to borrow, reserve room for the pages."""
+    """What can be done while the tree runs: reserve room for the pages, describe what will probably still be there,
+    find the code to borrow."""
+    _visit(frozen, _reserve)
+    _rehearse()
+    _visit(frozen, _expect)
+    contents.settle(frozen)
+
+
+def _visit(frozen: FrozenTree, look: Callable[[FrozenTree, ProcDir], None]) -> None:
+    """Looks at every process of the tree as it is just now; it may change until it is frozen."""
     queue = [frozen.options.pid]
-    while queue:  # the tree as it is just now; it may change until it is frozen
+    while queue:
         pid = queue.pop()
         try:
             with ProcDir(pid) as proc:
-                _prepare_process(frozen, proc)
+                look(frozen, proc)
                 queue += proc.children()
         except KernelError as error:
             # a thread that ends takes its list of children along; whoever is missed is prepared in the freeze
@@ -136,16 +148,19 @@ def _prepare(frozen: FrozenTree) -> None:
                 raise AmberError(f"pid {pid}: there is no such process") from error
 
 
-def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
+def _reserve(frozen: FrozenTree, proc: ProcDir) -> None:
     status = proc.status()
-    if status.vm_size is None:
-        return
-    own = status.vm_resident if status.vm_anonymous is None else status.vm_anonymous + (status.vm_swapped or 0)
-    contents.reserve(frozen, proc.pid, (own or 0) + SPARE)
-    frozen.forms.prepare(status.threads)
+    if status.vm_size is not None and proc.pid not in frozen.pages:
+        own = status.vm_resident if status.vm_anonymous is None else status.vm_anonymous + (status.vm_swapped or 0)
+        contents.reserve(frozen, proc.pid, (own or 0) + SPARE)
+
+
+def _expect(frozen: FrozenTree, proc: ProcDir) -> None:
+    threads = len(proc.tasks())
+    frozen.forms.prepare(threads)
     try:
         mappings = proc.smaps()
-        frozen.reader.expect(len(mappings), status.threads)
+        frozen.reader.expect(len(mappings), threads)
         frozen.registry.expect(Running(frozen, proc.pid, proc))
         frozen.gadgets[proc.pid] = find_gadgets(proc.pid, [detailed.mapping for detailed in mappings])
     except (Refused, KernelError):  # it is about to exec or to exit; what is still there in the freeze is asked again

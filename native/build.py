@@ -50,6 +50,7 @@ void ptrace_many(struct request *rows, long count);
 long wait_many(const int *tids, int *statuses, long count);
 void thread_facts(void *found, long count, size_t room);
 void read_many(struct text *rows, long count, char *texts, size_t size);
+long populate(uint64_t address, uint64_t size);
 void write_many(int directory, struct file *files, long count);
 long sort_tasks(int *pids, unsigned char *same, long count, int kind);
 """

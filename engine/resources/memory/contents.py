@@ -62,6 +62,12 @@ def reserve(tree: FrozenTree, pid: int, estimate: int) -> None:
     tree.pages[pid] = PagesFile(number, tree.images.path(f"pages-{number}.img"), estimate)
 
 
+def settle(tree: FrozenTree) -> None:
+    """Before the freeze: waits until the reserved room is there."""
+    for pages in tree.pages.values():
+        pages.settle()
+
+
 def close(tree: FrozenTree) -> None:
     """Gives back the room that was reserved and not needed. Nobody waits for that any more."""
     while tree.pages:
