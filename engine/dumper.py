@@ -27,6 +27,7 @@ from engine.rehearsal import Nowhere
 from engine.resources import cgroups, inventory, namespaces
 from engine.resources.files.table import Registry
 from engine.resources.memory import contents, shared
+from engine.resources.memory import mappings as memory_mappings
 from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
@@ -106,7 +107,7 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
     freezer = Freezer(options.pid, options.timeout, group)
     with timings.span("freezing_time"):
         freezer.freeze()
-    with freezer, timings.span("frozen_time"), NoCollection():
+    with freezer, timings.span("frozen_time"), NoCollection():  # the ends of killed processes come after the span
         frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
         threads = sum(len(task.threads) for task in frozen.tasks)
         options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
@@ -161,7 +162,9 @@ def _expect(frozen: FrozenTree, proc: ProcDir) -> None:
     try:
         mappings = proc.smaps()
         frozen.reader.expect(len(mappings), threads)
-        frozen.registry.expect(Running(frozen, proc.pid, proc))
+        running = Running(frozen, proc.pid, proc, [])
+        frozen.registry.expect(running)
+        memory_mappings.expect(running, mappings)
         frozen.gadgets[proc.pid] = find_gadgets(proc.pid, [detailed.mapping for detailed in mappings])
     except (Refused, KernelError):  # it is about to exec or to exit; what is still there in the freeze is asked again
         return

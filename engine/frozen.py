@@ -73,6 +73,7 @@ class Running(NamedTuple):
     tree: FrozenTree
     pid: int
     proc: ProcDir
+    refused: list[str]
 
     @property
     def stat(self) -> Stat:
@@ -80,7 +81,8 @@ class Running(NamedTuple):
         return self.proc.stat()
 
     def refuse(self, what: str, reason: str, remedy: str = "") -> None:
-        """Whether it still has it will be seen in the freeze."""
+        """Noted, and no more: whether it still has that will be seen in the freeze."""
+        self.refused.append(f"{what}: {reason}")
 
 
 class FrozenTask:

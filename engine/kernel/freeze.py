@@ -56,6 +56,7 @@ class Freezer:
         self.root, self.timeout, self.group = root, timeout, group
         self.processes: list[Frozen] = []  # parents before children
         self._seen: dict[int, Frozen] = {}
+        self._killed = False
 
     def freeze(self) -> None:
         """Stops every thread of the tree; AmberError when that takes too long, and then all run again."""
@@ -83,7 +84,10 @@ class Freezer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.thaw()
+        if self._killed:
+            self._reap()
+        else:
+            self.thaw()
 
     def thaw(self) -> None:
         """Lets every thread go on from where it was, and the group be as it was."""
@@ -98,10 +102,14 @@ class Freezer:
         self._forget()
 
     def kill(self) -> None:
-        """SIGKILL for every process; children first, so that no parent sees one die."""
+        """SIGKILL for every process; children first, so that no parent sees one die. Their ends are awaited on the way
+        out."""
+        self._killed = True
         for frozen in reversed(self.processes):
             if not frozen.zombie:
                 os.kill(frozen.pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
         for frozen in reversed(self.processes):
             for tracee in reversed(frozen.threads):
                 _await_end(tracee)

@@ -80,7 +80,7 @@ class Registry:
         ghost.write(self.tree, self.ghosts)
         self.tree.images.post("FILES", None, self.files)
 
-    def path_id(self, task: FrozenTask, link: str, flags: int, what: str) -> int:
+    def path_id(self, task: Holder, link: str, flags: int, what: str) -> int:
         """The id of what a link of /proc/PID leads to (`exe`, `cwd`, `map_files/…`), as if opened with `flags`."""
         name, facts = task.proc.link(link), os.stat(link, dir_fd=task.proc.fd)
         key = (name, facts.st_dev, facts.st_ino, flags)

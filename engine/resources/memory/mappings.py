@@ -10,6 +10,7 @@ from __future__ import annotations
 from engine.abi import mman
 from engine.images import pb
 from engine.resources import stages
+from engine.resources.files.names import DELETED
 from engine.resources.memory import shared, vdso
 from engine.tuples import NamedTuple
 
@@ -17,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.frozen import FrozenTask
-    from engine.kernel.proc import Mapping
+    from engine.frozen import FrozenTask, Running
+    from engine.kernel.proc import DetailedMapping, Mapping
     from engine.plan.builder import Emitter
     from engine.plan.ops import Value
     from engine.rebuild import NewTask
@@ -40,6 +41,19 @@ _REFUSED = {"io": "device memory", "pf": "device memory", "ht": "huge pages of h
             "dp": "droppable memory", "sl": "sealed memory", "um": "registered with a userfaultfd",
             "uw": "write-protected by a userfaultfd"}  # fmt: skip
 O_RDONLY, O_RDWR = 0, 2
+
+
+def expect(task: Running, found: list[DetailedMapping]) -> None:
+    """Before the freeze: describes what plain files and anonymous memory a process has mapped. A mapping that is still
+    just so in the freeze, its file's name included, need not be described again."""
+    known = task.tree.known_mappings
+    for mapping, flags in ((detailed.mapping, detailed.flags) for detailed in found):
+        plain = not mapping.shared and (mapping.inode == 0 or not mapping.name.endswith(DELETED))
+        if plain and flags.isdisjoint(_REFUSED) and (mapping, flags) not in known:
+            entry = _entry(task, mapping, flags)
+            if not task.refused:
+                known[mapping, flags] = entry
+            task.refused.clear()
 
 
 def collect(task: FrozenTask) -> None:
@@ -71,7 +85,7 @@ def _name(mapping: Mapping) -> str:
     return f"mapping {mapping.start:x}-{mapping.end:x}"
 
 
-def _entry(task: FrozenTask, mapping: Mapping, vm_flags: frozenset[str]) -> pb.vma_entry:
+def _entry(task: FrozenTask | Running, mapping: Mapping, vm_flags: frozenset[str]) -> pb.vma_entry:
     flags = mman.MAP_SHARED if mapping.shared else mman.MAP_PRIVATE
     flags |= sum(bit for name, bit in _FLAGS.items() if name in vm_flags)
     entry = pb.vma_entry(

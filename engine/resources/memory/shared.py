@@ -19,7 +19,7 @@ from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from engine.frozen import FrozenTask, FrozenTree
+    from engine.frozen import FrozenTask, FrozenTree, Running
     from engine.kernel.proc import Mapping
     from engine.plan.builder import Emitter
     from engine.plan.ops import Slot
@@ -45,7 +45,7 @@ class Segment(NamedTuple):
     file: pb.file_entry
 
 
-def collect(task: FrozenTask, mapping: Mapping) -> int:
+def collect(task: FrozenTask | Running, mapping: Mapping) -> int:
     """The file id that stands for the segment."""
     segments: dict[int, Segment] = task.tree.segments
     if mapping.inode not in segments:
