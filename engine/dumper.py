@@ -15,7 +15,7 @@ from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
 from engine.kernel.freezer import FreezerGroup
 from engine.kernel.home import Home
-from engine.kernel.inject import Injection, find_gadgets, is_arena, quiet_signal
+from engine.kernel.inject import Injection, cure, find_gadgets, is_arena, quiet_signal, run
 from engine.kernel.proc import ProcDir
 from engine.kernel.threads import look
 from engine.log import SILENT
@@ -173,8 +173,7 @@ def _expect(frozen: FrozenTree, proc: ProcDir) -> None:
 def _collect(frozen: FrozenTree) -> None:
     """Facts from outside, then one plan in each task, then everything into messages. Refuses all at once."""
     _look_and_ask(frozen)
-    for task in frozen.alive:
-        _interrogate(task)
+    _interrogate(frozen)
     if frozen.obstacles:
         raise Refused(frozen.obstacles)
 
@@ -242,23 +241,31 @@ def _halt_signal(task: FrozenTask) -> int:
     return quiet_signal(caught, blocked, pending)
 
 
-def _interrogate(task: FrozenTask) -> None:
-    """The plan runs, the answers go into the messages, and the task is as it was."""
+def _interrogate(frozen: FrozenTree) -> None:
+    """The plans run, the answers go into the messages, and the tasks are as they were."""
+    injections: list[Injection] = []
+    try:
+        for task in frozen.alive:
+            injections.append(_injection(task))
+        if frozen.options.step:
+            for injection in injections:
+                injection.step(frozen.options.log.message)
+        else:
+            run(injections)
+        for task, injection in zip(frozen.alive, injections, strict=True):
+            with injection.answers() as task.answers:
+                task.form.heard_by(task)
+    finally:
+        cure(injections)
+
+
+def _injection(task: FrozenTask) -> Injection:
     homes = {thread.tid: thread.home for thread in task.threads}
     maps = [detailed.mapping for detailed in task.mappings]
     gadgets = task.tree.gadgets.get(task.pid) or find_gadgets(task.pid, maps)
     injection = Injection([thread.tracee for thread in task.threads], homes, gadgets, maps)
-    injection.left = task.left
-    task.form.plan.halt = _halt_signal(task)
-    try:
-        if task.tree.options.step:
-            injection.step(task.form, task.tree.options.log.message)
-        else:
-            injection.run(task.form)
-        with injection.answers() as task.answers:
-            task.form.heard_by(task)
-    finally:
-        injection.cure()
+    injection.left, injection.form, injection.halt = task.left, task.form, _halt_signal(task)
+    return injection
 
 
 def _write(frozen: FrozenTree) -> None:

@@ -38,7 +38,7 @@ class Form:
         self, modules: Sequence[ModuleType], names: Sequence[str], special: dict[ModuleType, Ask], frame_size: int
     ) -> None:
         """One actor for each name. `frame_size`: bytes for the frame that leads a thread home."""
-        self.plan = Plan(QUIET_SIGNALS[0])
+        self.plan = Plan()
         self.actors: list[Actor] = []
         self._process: Asked = []
         self._threads: list[Asked] = []
@@ -61,10 +61,11 @@ class Form:
         actor.frame = self.plan.buffer(frame_size) + 0
         self.actors.append(actor)
 
-    def image(self, base: int) -> bytes:
-        """The arena's bytes for an address, with the plan's signal to halt by."""
-        key = (base, self.plan.halt)
+    def image(self, base: int, halt: int) -> bytes:
+        """The arena's bytes for an address and a signal to halt by."""
+        key = (base, halt)
         if key not in self._images:
+            self.plan.halt = halt
             self._images[key] = bytes(self.plan.encode(base))
         return self._images[key]
 
@@ -88,7 +89,7 @@ class Forms:
         """Before the freeze: the form that a process with so many threads will probably get. How large a frame is, is
         known from the rehearsal."""
         for _, frame_size in list(_forms)[:1]:
-            self._common(threads, frame_size).image(ARENAS)
+            self._common(threads, frame_size).image(ARENAS, QUIET_SIGNALS[0])
 
     def form_for(self, task: FrozenTask, named: bool = False) -> Form:
         """The questions to a frozen process. `named`: people will read the plan."""

@@ -139,13 +139,18 @@ class Tracee:
         comes meanwhile, it is kept for `detach`."""
         while True:
             request(how, self.tid)
-            stop = self.wait()
-            if stop == (signal, event):
+            if self.has_reached(self.wait(), signal, event):
                 return
-            if stop.event == 0 and stop.signal in (4, 7, 8, 11):
-                raise AmberError(f"task {self.tid}: signal {stop.signal} while our code ran in it")
-            if stop.event == 0 and stop.signal != signal:
-                self.late_signals.append(stop.signal)
+
+    def has_reached(self, stop: Stop, signal: int, event: int = 0) -> bool:
+        """Whether a stop is the one that was wanted; if not, what came in its place is kept, or is an error."""
+        if stop == (signal, event):
+            return True
+        if stop.event == 0 and stop.signal in (4, 7, 8, 11):
+            raise AmberError(f"task {self.tid}: signal {stop.signal} while our code ran in it")
+        if stop.event == 0 and stop.signal != signal:
+            self.late_signals.append(stop.signal)
+        return False
 
     def registers(self) -> Registers:
         """General registers by name, `orig_rax`, `fs_base` and `gs_base` among them (NT_PRSTATUS)."""

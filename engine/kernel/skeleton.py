@@ -17,8 +17,8 @@ from engine.abi.syscalls import NR
 from engine.errors import AmberError, KernelError
 from engine.kernel import threads
 from engine.kernel._native import ffi, lib
-from engine.kernel.inject import raise_error
-from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee, decode, request
+from engine.kernel.inject import ARGUMENTS, raise_error
+from engine.kernel.ptrace import Gone, Tracee, decode, request
 from engine.plan import blob
 from engine.plan.builder import STACK, Plan
 from engine.signals import signal
@@ -158,25 +158,16 @@ class Troupe:
         requests = threads.Requests()
         for tid in tids:
             registers = self.tracees[tid].registers()
-            registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
+            registers |= dict(zip(ARGUMENTS, args, strict=False))
             registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": at}
             requests.set_registers(tid, registers)
         threads.must(requests.run(), tids, "PTRACE_SETREGSET")
         for _ in range(2):  # into the call, and out of it
-            self._to_next_call(tids)
+            threads.run_to_call([self.tracees[tid] for tid in tids])
         for tid in tids:
             result = self.tracees[tid].registers()["rax"]
             if result > U64 - 4096:
                 raise KernelError(name, (1 << 64) - result, f"task {tid}, while the interpreter moved")
-
-    def _to_next_call(self, tids: Sequence[int]) -> None:
-        requests = threads.Requests()
-        for tid in tids:
-            requests.add(abi.PTRACE_SYSCALL, tid)
-        threads.must(requests.run(), tids, "PTRACE_SYSCALL")
-        for tid, status in zip(tids, threads.wait(tids), strict=True):
-            if self.tracees[tid].stopped(status) != (SYSCALL_STOP, 0):
-                self.tracees[tid].run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
 
     def _start(self, root: Tracee, actor: Actor) -> None:
         registers = root.registers()

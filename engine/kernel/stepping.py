@@ -7,6 +7,7 @@ itself is out of the picture. Each call ends at the thread's frame that leads ho
 from __future__ import annotations
 
 from engine.errors import EngineBug, Obstacle, Refused
+from engine.kernel.inject import Call, make
 from engine.plan.listing import line
 from engine.plan.ops import Ref
 from engine.plan.step import FAILED, RUNNING, WAITING, Runner
@@ -30,7 +31,7 @@ class Stopped:
         """One remote call."""
         frame = actor.frame
         stack = self.injection.base + self.plan.offset(frame) if isinstance(frame, Ref) else frame
-        return self.injection.call(self.thread, stack, nr, args)
+        return make([Call(self.injection, self.thread, stack, nr, args)])[0]
 
     def load(self, actor: Actor, address: int, width: int) -> int:
         """Straight from the task's memory, the arena's too."""

@@ -11,14 +11,14 @@ import struct
 from engine.abi import ptrace as abi
 from engine.errors import KernelError
 from engine.kernel._native import ffi, lib
-from engine.kernel.ptrace import Rseq, pack_registers, unpack_registers
+from engine.kernel.ptrace import SYSCALL_STOP, Rseq, pack_registers, unpack_registers
 from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.kernel.ptrace import Registers
+    from engine.kernel.ptrace import Registers, Tracee
 
 _REGISTERS = abi.USER_REGS.size
 FACTS = struct.Struct(f"<iiQ{_REGISTERS}sQIII4xQ48sQ")
@@ -114,6 +114,17 @@ def must(results: Sequence[int], tids: Sequence[int], what: str) -> None:
     for i, result in enumerate(results):
         if result < 0:
             raise KernelError(what, -result, f"task {tids[i // each]}")
+
+
+def run_to_call(tracees: Sequence[Tracee]) -> None:
+    """Lets threads run to where they enter, or come out of, their next system call (PTRACE_SYSCALL)."""
+    requests, tids = Requests(), [tracee.tid for tracee in tracees]
+    for tid in tids:
+        requests.add(abi.PTRACE_SYSCALL, tid)
+    must(requests.run(), tids, "PTRACE_SYSCALL")
+    for tracee, status in zip(tracees, wait(tids), strict=True):
+        if not tracee.has_reached(tracee.stopped(status), SYSCALL_STOP):
+            tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
 
 
 def wait(tids: Sequence[int]) -> list[int]:

@@ -8,6 +8,7 @@ there (shared.py); the vdso and its data are the running kernel's own (vdso.py).
 from __future__ import annotations
 
 from engine.abi import mman
+from engine.errors import KernelError
 from engine.images import pb
 from engine.resources import stages
 from engine.resources.files.names import DELETED
@@ -50,7 +51,10 @@ def expect(task: Running, found: list[DetailedMapping]) -> None:
     for mapping, flags in ((detailed.mapping, detailed.flags) for detailed in found):
         plain = not mapping.shared and (mapping.inode == 0 or not mapping.name.endswith(DELETED))
         if plain and flags.isdisjoint(_REFUSED) and (mapping, flags) not in known:
-            entry = _entry(task, mapping, flags)
+            try:
+                entry = _entry(task, mapping, flags)
+            except (OSError, KernelError):  # it is not mapped any more
+                continue
             if not task.refused:
                 known[mapping, flags] = entry
             task.refused.clear()

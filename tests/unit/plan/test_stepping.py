@@ -16,7 +16,7 @@ from engine.abi.sched import CLONE_VM
 from engine.errors import EngineBug, PlanError, Refused
 from engine.kernel.freeze import Freezer
 from engine.kernel.home import Home
-from engine.kernel.inject import Injection, find_gadgets
+from engine.kernel.inject import Injection, cure, find_gadgets, run
 from engine.kernel.proc import ProcDir
 from engine.plan.ops import Slot
 from engine.questions import Form
@@ -66,7 +66,7 @@ class Frozen:
         return self.injection
 
     def __exit__(self, *_: object) -> None:
-        self.injection.cure()
+        cure([self.injection])
         self.freezer.thaw()
 
 
@@ -93,13 +93,12 @@ def ask(pid: int, how: str) -> tuple[list[list[int]], list[str]]:
     shown = list[str]()
     with Frozen(pid) as injection:
         form = form_for(injection, questions)
+        injection.form, plan = form, form.plan
         if how == "step":
-            injection.step(form, shown.append)
+            injection.step(shown.append)
         else:
-            injection.run(form)
-        plan = form.plan
-        assert injection.view is not None
-        view = bytes(injection.view)
+            run([injection])
+        view = bytes(injection.answers())
     slots = [[plan.slot_offset(Slot(actor.index, i)) for i in range(actor.slots)] for actor in plan.actors]
     return [[int.from_bytes(view[at : at + 8], "little", signed=True) for at in row] for row in slots], shown
 
@@ -131,8 +130,8 @@ def test_a_failed_call_is_the_same_error(victim: subprocess.Popen[str]) -> None:
     errors = []
     for how in ("run", "step"):
         with Frozen(victim.pid) as injection, pytest.raises(PlanError) as caught:
-            form = form_for(injection, bad)
-            injection.run(form) if how == "run" else injection.step(form, lambda _: None)
+            injection.form = form_for(injection, bad)
+            run([injection]) if how == "run" else injection.step(lambda _: None)
         errors.append(str(caught.value))
     assert errors[0] == errors[1]
     assert f"pid {victim.pid}: getpgid(pid=-5) failed: ESRCH" in errors[0]
@@ -161,5 +160,6 @@ def test_meetings_are_refused_by_name(victim: subprocess.Popen[str]) -> None:
             emit.wait(words[0], 1)
 
     with Frozen(victim.pid) as injection, pytest.raises(Refused, match="waiting for another task"):
-        injection.step(form_for(injection, meet), lambda _: None)
+        injection.form = form_for(injection, meet)
+        injection.step(lambda _: None)
     assert victim.poll() is None
