@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,3 +192,15 @@ def test_what_is_posted_is_checked_at_once(images: ImageDir) -> None:
         images.post("PSTREE", None, [pb.pstree_entry(pid=1)])
     images.post("PSTREE", None, [])
     assert not images.exists("PSTREE")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_file_that_fits_in_part_is_no_success(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    try:
+        with ImageDir.create(str(tmp_path)) as images:
+            images.post("PSTREE", None, [TASK] * 10000)
+            with pytest.raises(KernelError, match=r"pstree\.img: write failed: ENOSPC .*free some space"):
+                images.flush()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

@@ -14,6 +14,7 @@ import pytest
 
 from engine.errors import KernelError
 from engine.images.pages import PAGE, PagesFile
+from engine.kernel import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,10 @@ def memory() -> Iterator[tuple[int, bytes]]:
         del view
 
 
+def mprotect(address: int, size: int, protection: int) -> None:
+    calls.syscall("mprotect", address, size, protection)
+
+
 def save(pages: PagesFile, address: int, size: int, gently: bool) -> None:
     middle = address + size // 2 & -PAGE
     runs = [(address, middle), (middle, address + size)]
@@ -59,7 +64,13 @@ def test_contents(place: Path, memory: tuple[int, bytes], estimate: int, gently:
     pages = PagesFile(1, str(path), estimate)
     pages.settle()
     assert path.stat().st_size == estimate
-    save(pages, memory[0], len(memory[1]), gently)
+    half = memory[0] + len(memory[1]) // 2
+    try:
+        if gently:  # only then what the task itself may not read is read
+            mprotect(half, len(memory[1]) // 2, 0)
+        save(pages, memory[0], len(memory[1]), gently)
+    finally:
+        mprotect(half, len(memory[1]) // 2, mmap.PROT_READ | mmap.PROT_WRITE)
     pages.close()
     assert path.read_bytes() == memory[1]
 

@@ -113,6 +113,9 @@ def test_a_signal_interrupts_the_waiting() -> None:
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(Rang):
                 threads.wait([child.pid])
+            signal.signal(signal.SIGALRM, lambda *_: child.send_signal(signal.SIGTERM))
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            assert threads.wait([child.pid]) == [signal.SIGTERM]  # not the end of the waiting
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, old)
