@@ -203,4 +203,4 @@ def test_a_file_that_fits_in_part_is_no_success(tmp_path: Path) -> None:
             with pytest.raises(KernelError, match=r"pstree\.img: write failed: ENOSPC .*free some space"):
                 images.flush()
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)

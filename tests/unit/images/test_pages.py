@@ -34,7 +34,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     try:
         yield tmp_path
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
 @pytest.fixture
@@ -93,4 +93,4 @@ def test_no_room_is_told_before_the_freeze(tmp_path: Path) -> None:
         pages.close()
         assert os.listdir(tmp_path) == []
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)
