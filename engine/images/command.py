@@ -16,7 +16,6 @@ import sys
 
 from engine.errors import AmberError, ImageError, KernelError
 from engine.images import crit
-from engine.images.contents import write_contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +105,7 @@ def _write(options: Namespace, data: bytes) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        write_contents(options.out, data)
+        with open(options.out, "wb") as file:  # blocking: it may be a pipe, such as /dev/stdout
+            file.write(data)
     except OSError as error:
         raise KernelError("write", error.errno or 0, options.out) from None

@@ -75,10 +75,17 @@ class PagesFile:
     def __init__(self, number: int, path: str, estimate: int) -> None:
         """`estimate` is the number of bytes that are probably needed; more is possible, but costs frozen time."""
         self.number, self.path = number, path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._address = self._reserved = self._used = 0
         self._populating: Populating | None = None
-        self.reserve(estimate)
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise KernelError("open", error.errno or 0, path) from None
+        try:
+            self.reserve(estimate)
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def reserve(self, size: int) -> None:
         """Makes sure that the file has room for `size` bytes."""
