@@ -63,6 +63,7 @@ RESTORED = RestoreResult(7, RestoreStats())
         (["dumb"], 1, "unknown command 'dumb'"),
         (["--nonsense"], 1, "unrecognized option '--nonsense'"),
         (["dump", "-t", "x"], 1, "--tree x: a number that is not negative is expected"),
+        (["dump", "--close", "99999999999"], 1, "--close 99999999999: a number of at most 2147483647 is expected"),
         (["exec"], 255, "removed"),
         (["show"], 255, "removed"),
         (["swrk", "3"], 1, "the command swrk is not supported yet"),
