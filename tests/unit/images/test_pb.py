@@ -79,11 +79,8 @@ def test_where_the_short_cut_fails_the_public_modules_serve() -> None:
     """With types of their own: the stand-in for them must not stay."""
     code = """
 from engine.images import pool
-def broken(make):
-    make = pool._lean_implementation.__globals__["_spare"]
-    make(lambda: {}.missing)
-pool._spare = pool._spare_well_known_types
-pool._spare_well_known_types = broken
+spare = pool._spare_well_known_types
+pool._spare_well_known_types = lambda make: spare(lambda: pool.missing)
 from engine.images import pb
 print(pb.core_entry(mtype=1).mtype)
 from google.protobuf.timestamp_pb2 import Timestamp

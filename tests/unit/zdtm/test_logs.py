@@ -31,9 +31,17 @@ def test_ready_is_a_line_of_its_own() -> None:
     assert not logs.is_ready(["NOT READY"])
 
 
-def test_skip() -> None:
-    assert logs.skip_reason(["SKIP: no avx: none"]) == "no avx: none"
-    assert logs.skip_reason(["READY"]) == ""
+@pytest.mark.parametrize(
+    ("lines", "status", "reason"),
+    [
+        (["SKIP: no avx: none"], 0, "no avx: none"),
+        (["READY"], 0, ""),
+        (["SKIP: no avx", "ERROR: a.c:3: fork"], 0, ""),
+        (["SKIP: no avx"], 11, ""),
+    ],
+)
+def test_skip(lines: list[str], status: int, reason: str) -> None:
+    assert logs.skip_reason(lines, status) == reason
 
 
 def test_errors_and_warnings_are_the_excerpt(tmp_path: Path) -> None:
