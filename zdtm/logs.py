@@ -47,6 +47,14 @@ def _failure(lines: list[str], status: int) -> str:
     return f"the program {describe_status(status)} and said nothing" if status else ""
 
 
+_CRASH = re.compile(r"^Traceback \(most recent call last\)|bug in Amber: ", re.MULTILINE)
+
+
+def is_crash(text: str) -> bool:
+    """Whether an engine that exited like after any other failure says that the fault is its own."""
+    return bool(_CRASH.search(text))
+
+
 _ENGINE_LINE = re.compile(r"\b(Error|Warn)\b")
 
 

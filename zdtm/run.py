@@ -137,7 +137,9 @@ class Run:
             os.kill(pid, signal.SIGKILL)
             raise Failure(f"the engine was not done after {late}", hard=True) from None
         if status:
-            raise Failure(f"the engine {describe_status(status)}", hard=os.WIFSIGNALED(status))
+            said = "\n".join(logs.read(log) + logs.read(place.output))
+            crash = os.WIFSIGNALED(status) or logs.is_crash(said)
+            raise Failure(f"the engine {describe_status(status)}", hard=crash)
 
     # ---- checks
 

@@ -28,6 +28,8 @@ def dump(fault: str, pid: int, images: Path) -> int:
             return 1
         case "dump crashes":
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "dump has a bug":
+            raise ZeroDivisionError
         case "dump hangs":
             time.sleep(60)
         case "dump leaves a process":

@@ -157,6 +157,7 @@ def test_an_expected_failure_is_one(tmp_path: Path) -> None:
     assert run(tmp_path, "dump fails", extra=extra).outcome is Outcome.EXPECTED
     assert run(tmp_path, "dump harms", extra=extra).outcome is Outcome.FAILED
     assert run(tmp_path, "dump crashes", extra=extra).outcome is Outcome.FAILED
+    assert run(tmp_path, "dump has a bug", extra=extra).outcome is Outcome.FAILED
 
 
 def test_a_failed_run_is_kept_in_place_of_the_last(tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ def test_errors_and_warnings_are_the_excerpt(tmp_path: Path) -> None:
     assert excerpt == ("1/dump.log", ("(1) Warn  (a.c:1): odd", "(3) Error (b.c:2): bad"))
 
 
+@pytest.mark.parametrize(
+    ("line", "crash"),
+    [
+        ("Traceback (most recent call last):", True),
+        ("(00.1) Error (amber): bug in Amber: KeyError: 5", True),
+        ("(00.1) Error (amber): pid 5: no", False),
+    ],
+)
+def test_crashes_that_exit_like_failures(line: str, crash: bool) -> None:
+    assert logs.is_crash(f"(00.0) begin\n{line}\n") == crash
+
+
 def test_without_such_lines_it_is_the_end(tmp_path: Path) -> None:
     log = tmp_path / "dump.log"
     log.write_text("\n".join(map(str, range(100))))

@@ -58,6 +58,27 @@ def test_an_unknown_name_is_an_error(directory: Path) -> None:
             suite.collect(**choice, directories=[directory])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("choice", "complaint"),
+    [
+        ({"pattern": "socket"}, "no test is left"),
+        ({"pattern": "pipe$", "exclude": ["pipe"]}, "no test is left"),
+        ({"pattern": "pipe("}, r"'pipe\(' is no regular expression"),
+    ],
+)
+def test_choosing_nothing_is_an_error(directory: Path, choice: dict[str, Any], complaint: str) -> None:
+    """A run of no test at all would pass."""
+    with pytest.raises(suite.NoSuchTest, match=complaint):
+        suite.collect(**choice, directories=[directory])
+
+
+def test_no_test_hides_another_one(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("transition")
+    (other / "pipe.yaml").write_text("doc: y\nrows: [Y]\n")
+    with pytest.raises(DescriptionError, match=r"pipe\.yaml and .*pipe\.yaml have the same name"):
+        suite.collect(["eventfd"], directories=[directory, other])
+
+
 def test_a_program_is_built_once_for_every_content(
     tests: list[Description], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +120,15 @@ def test_an_engine_by_path(tmp_path: Path) -> None:
     assert engine == (command, "criu")
     assert engines.has_feature(engine, "uffd")
     assert not engines.has_feature(engine, "other")
+
+
+@pytest.mark.parametrize("end", ["kill -SEGV $$", "exit 127", "echo 'Error: bug in Amber: KeyError' >&2; exit 1"])
+def test_an_engine_that_cannot_answer_is_no_reason_to_skip(tmp_path: Path, end: str) -> None:
+    command = tmp_path / "amber-broken"
+    command.write_text(f"#!/bin/sh\n{end}\n")
+    command.chmod(0o755)
+    with pytest.raises(engines.EngineMissing, match=r"amber-broken check .* ended with status"):
+        engines.has_feature(Engine(command, "amber"), "uffd")
 
 
 def test_an_engine_by_name_is_beside_this_python_or_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
