@@ -14,6 +14,7 @@ from zdtm import build, engines, leftovers, suite
 from zdtm.cli import main
 from zdtm.description import Description, DescriptionError, Options
 from zdtm.engines import Engine
+from zdtm.leftovers import Mount
 
 
 @pytest.fixture
@@ -161,6 +162,15 @@ def test_new_files_are_leftovers_and_removed_ones_are_not(tmp_path: Path) -> Non
     (tmp_path / "old").unlink()
     (tmp_path / "new").touch()
     assert leftovers.new_things(before, leftovers.survey([tmp_path])) == [f"the file {tmp_path}/new stayed"]
+
+
+def test_a_mount_over_another_one_is_a_leftover() -> None:
+    before = leftovers.World(frozenset({Mount(20, "/tmp", "tmpfs")}), frozenset(), frozenset())
+    after = before._replace(mounts=before.mounts | {Mount(21, "/tmp", "tmpfs")})
+    assert leftovers.new_things(before, after) == ["the mount /tmp (tmpfs) stayed"]
+    renamed = before._replace(mounts=frozenset({Mount(20, "/garbage", "tmpfs")}))  # the directory above it was
+    assert leftovers.new_things(before, renamed) == []
+    assert leftovers.survey([]).mounts == leftovers.survey([]).mounts != frozenset()
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
