@@ -90,6 +90,7 @@ def test_an_engine_that_does_nothing_passes_without_restore(tmp_path: Path) -> N
         ("nothing", "stop", "gone", "not stopped: [N]"),
         ("dump ends the tree", "stop", "gone", "the tree has ended that should be stopped"),
         ("dump leaves a process", "norst", "state", "is new"),
+        ("dump fails and leaves a file", "plain", "leftovers", "link_remap.N stayed"),
         ("dump leaves a file", "norst", "leftovers", "link_remap.N stayed"),
         ("dump leaves a mount", "norst", "leftovers", "(tmpfs) stayed"),
         ("restore fails", "plain", "restore", "exited with status N"),
