@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
@@ -167,8 +168,8 @@ def test_a_failed_run_is_kept_in_place_of_the_last(tmp_path: Path) -> None:
     assert (Path(second) / "images/1/dump.log").exists()
 
 
-def test_ctrl_c_ends_and_cleans_up_all(tmp_path: Path) -> None:
-    run(tmp_path, "nothing", "norst")  # makes the files
+def zdtm_in_a_process(tmp_path: Path) -> subprocess.Popen[str]:
+    """`zdtm run -a` of the victim, which run() has made, with an engine that sleeps."""
     script = f"""
 import os, sys
 from pathlib import Path
@@ -178,16 +179,31 @@ zdtm.suite.collect.__defaults__ = ((), "", (), (Path({str(tmp_path)!r}) / "stati
 words = ["run", "-a", "--engine", {str(tmp_path / "engine")!r}, "--runs", {str(tmp_path / "runs")!r}]
 sys.exit(zdtm.cli.main(words))
 """
-    zdtm = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
-    runs = tmp_path / "runs"
-    deadline = time.monotonic() + 10
-    while not list(runs.glob("*/images")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_ends_and_cleans_up_all(tmp_path: Path) -> None:
+    run(tmp_path, "nothing", "norst")
+    zdtm, runs = zdtm_in_a_process(tmp_path), tmp_path / "runs"
+    assert wait_for(lambda: list(runs.glob("*/images")))
     zdtm.send_signal(2)
     _, errors = zdtm.communicate(timeout=10)
     assert zdtm.returncode == 130, errors
     assert "interrupted" in errors
     assert not list(runs.iterdir())
+
+
+def test_ctrl_c_ends_a_run_that_waits_for_another_one(tmp_path: Path) -> None:
+    with (Path(os.environ["ZDTM_BUILD"]) / "alone.lock").open("w") as lock:
+        run(tmp_path, "nothing", "norst")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        zdtm = zdtm_in_a_process(tmp_path)
+        time.sleep(2)  # the worker has come to the lock
+        began = time.monotonic()
+        zdtm.send_signal(2)
+        _, errors = zdtm.communicate(timeout=30)
+    assert zdtm.returncode == 130, errors
+    assert time.monotonic() - began < 5
 
 
 def test_sigkill_leaves_no_process(tmp_path: Path) -> None:
