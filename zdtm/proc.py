@@ -105,16 +105,19 @@ def read_stat(pid: int) -> Stat:
     return parse_stat((PROC / str(pid) / "stat").read_text(errors="replace"))
 
 
-def parents() -> dict[int, int]:
-    """Every process of this pid namespace and its parent."""
-    family = {}
+def processes() -> Iterator[tuple[int, Stat]]:
+    """Every process of this pid namespace, zombies included."""
     for directory in PROC.iterdir():
         if directory.name.isdigit():
             try:
-                family[int(directory.name)] = read_stat(int(directory.name)).parent
+                yield int(directory.name), read_stat(int(directory.name))
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    return family
+
+
+def parents() -> dict[int, int]:
+    """Every process of this pid namespace and its parent."""
+    return {pid: stat.parent for pid, stat in processes()}
 
 
 def descendants(ancestor: int) -> list[int]:
