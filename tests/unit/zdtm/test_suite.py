@@ -186,5 +186,24 @@ def test_what_cannot_be_run_is_status_2(words: list[str], capsys: pytest.Capture
     assert capsys.readouterr().err.startswith("zdtm: ")
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_a_limit_that_is_none(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 would mean the description's, and nan no limit at all."""
+    with pytest.raises(SystemExit):
+        main(["run", "-t", "busyloop", "--timeout", seconds])
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_a_compiler_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> list[Description]:
+        raise build.BuildError("there is no C compiler")
+
+    monkeypatch.setattr(suite, "collect", refuse)
+    assert main(["run", "-a"]) == 2
+    assert capsys.readouterr().err == "zdtm: there is no C compiler\n"
+
+
 def test_compiler_is_there() -> None:
     assert os.access(build.compiler(), os.X_OK)
