@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine import cli, workplace
+from engine.abi.signal import SIGPIPE, SIGXFSZ
 from engine.commandline import usage
 from engine.errors import ImageError, Obstacle, Refused
 from engine.options import DumpOptions, DumpResult, RestoreResult
@@ -260,7 +261,8 @@ def test_a_restore_may_become_a_program(tmp_path: Path) -> None:
 def test_a_program_that_it_becomes_finds_the_usual_signals(tmp_path: Path) -> None:
     code = "from engine import cli; cli._become(('grep', 'SigIgn', '/proc/self/status'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
-    assert done.stdout.split() == ["SigIgn:", "0" * 16]
+    ignored = int(done.stdout.split()[1], 16)
+    assert not ignored & (1 << SIGPIPE - 1 | 1 << SIGXFSZ - 1)  # whoever started us may have ignored others
 
 
 def test_what_cannot_be_printed_is_an_error() -> None:
