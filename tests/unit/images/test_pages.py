@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.errors import ImageError, KernelError
+from engine.images import pages as images
 from engine.images.pages import PAGE, PagesFile, check_pages
 from engine.kernel import calls
 
@@ -98,6 +99,22 @@ def test_no_room_is_told_before_the_freeze(tmp_path: Path) -> None:
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def test_room_where_the_kernel_cannot_populate(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MADV_POPULATE_WRITE came with Linux 5.14."""
+
+    class Unable:
+        def __init__(self, address: int, size: int) -> None: ...
+
+        def wait(self) -> int:
+            return -errno.EINVAL
+
+    monkeypatch.setattr(images, "Populating", Unable)
+    file = PagesFile(1, str(place / "pages-1.img"), MIB)
+    file.settle()
+    assert (place / "pages-1.img").stat().st_blocks * 512 >= MIB
+    file.close()
 
 
 @pytest.mark.parametrize(
