@@ -157,7 +157,7 @@ struct writing {
 static long write_file(int directory, const struct file *file)
 {
 	int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC;
-	long fd = raw_syscall(SYS_openat, directory, file->name, flags, 0644, 0, 0), n = 0;
+	long fd = raw_syscall(SYS_openat, directory, file->name, flags, 0644, 0, 0), n = 0, closed;
 	uint64_t done = 0;
 
 	if (fd < 0)
@@ -165,8 +165,8 @@ static long write_file(int directory, const struct file *file)
 	while (done < file->size
 	       && (n = raw_syscall(SYS_write, fd, file->data + done, file->size - done, 0, 0, 0)) > 0)
 		done += n;
-	raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-	return done == file->size ? 0 : n ? n : -EIO;
+	closed = raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0); /* a network file system may say only here that it is full */
+	return done < file->size ? (n ? n : -EIO) : closed == -EINTR ? 0 : closed;
 }
 
 static void *write_some(void *arg)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # The most that is read into memory, in bytes. An address space of a million mappings has an image of 60 MB.
 LARGEST = 256 << 20
 LARGEST_WITH_PAYLOAD = 4 << 30
+PIECE = 1 << 16
 
 
 def read_contents(name: str, shown: str, with_payload: bool, directory: int | None = None) -> bytes | None:
@@ -63,9 +64,11 @@ def _read(fd: int, shown: str, limit: int) -> bytes:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(f"{shown}: not a regular file")
-    if status.st_size > limit:
-        raise ImageError(f"{shown}: {status.st_size} bytes are more than an image of this type has ({limit})")
-    parts = []
-    while part := os.read(fd, status.st_size + 1):
+    size = status.st_size
+    parts: list[bytes] = []
+    while size <= limit and (part := os.read(fd, max(status.st_size + 1, PIECE))):
         parts.append(part)
+        size = max(size, sum(map(len, parts)))  # it may grow meanwhile, or, as those of /proc, not tell its size
+    if size > limit:
+        raise ImageError(f"{shown}: {size} bytes are more than an image of this type has ({limit})")
     return b"".join(parts)

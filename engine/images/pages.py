@@ -75,10 +75,17 @@ class PagesFile:
     def __init__(self, number: int, path: str, estimate: int) -> None:
         """`estimate` is the number of bytes that are probably needed; more is possible, but costs frozen time."""
         self.number, self.path = number, path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._address = self._reserved = self._used = 0
         self._populating: Populating | None = None
-        self.reserve(estimate)
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise KernelError("open", error.errno or 0, path) from None
+        try:
+            self.reserve(estimate)
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def reserve(self, size: int) -> None:
         """Makes sure that the file has room for `size` bytes."""
@@ -88,10 +95,7 @@ class PagesFile:
         self.settle()
         self._unmap()
         on_tmpfs = self._on_tmpfs()
-        try:
-            os.ftruncate(self._fd, size) if on_tmpfs else os.posix_fallocate(self._fd, 0, size)
-        except OSError as error:
-            raise self._no_room(error.errno or 0, size) from None
+        self._allocate(size, os.ftruncate if on_tmpfs else _fallocate)
         address = lib.map_file(self._fd, 0, size, 1, 0)
         if address < 0:
             raise KernelError("mmap", -address, self.path)
@@ -103,8 +107,17 @@ class PagesFile:
         """Waits until the room is there: before the freeze."""
         if self._populating is not None:
             populating, self._populating = self._populating, None
-            if error := populating.wait():
+            error = populating.wait()
+            if error == -errno.EINVAL:  # MADV_POPULATE_WRITE is unknown before Linux 5.14: no page tables, but room
+                self._allocate(self._reserved, _fallocate)
+            elif error:
                 raise self._no_room(errno.ENOSPC if error == -errno.EFAULT else -error, self._reserved)
+
+    def _allocate(self, size: int, way: Callable[[int, int], None]) -> None:
+        try:
+            way(self._fd, size)
+        except OSError as error:
+            raise self._no_room(error.errno or 0, size) from None
 
     def _no_room(self, error: int, size: int) -> KernelError:
         remedy = "free some space, or choose another --images-dir" if error == errno.ENOSPC else ""
@@ -153,3 +166,7 @@ class PagesFile:
         buffer = ffi.new("long[16]")
         calls.syscall("fstatfs", self._fd, int(ffi.cast("uint64_t", buffer)), subject=self.path)
         return bool(buffer[0] == TMPFS_MAGIC)
+
+
+def _fallocate(fd: int, size: int) -> None:
+    os.posix_fallocate(fd, 0, size)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ImageError, KernelError
-from engine.images import pb
+from engine.images import contents, pb
 from engine.images.directory import ImageDir
 
 TASK = pb.pstree_entry(pid=5, ppid=1, pgid=5, sid=5, threads=[5])
@@ -141,6 +141,17 @@ def test_huge_files_are_not_read(images: ImageDir, tmp_path: Path) -> None:
     (tmp_path / "pstree.img").touch()
     os.truncate(tmp_path / "pstree.img", 1 << 40)
     with pytest.raises(ImageError, match="1099511627776 bytes are more than an image of this type has"):
+        images.read("PSTREE")
+
+
+def test_a_file_that_hides_its_size_is_not_read_for_ever(
+    images: ImageDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pstree.img").symlink_to("/proc/self/status")
+    assert (tmp_path / "pstree.img").stat().st_size == 0
+    images.read_one("INVENTORY")
+    monkeypatch.setattr(contents, "LARGEST", 16)
+    with pytest.raises(ImageError, match="bytes are more than an image of this type has"):
         images.read("PSTREE")
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.errors import KernelError
-from engine.images.pages import PAGE, PagesFile
+from engine.errors import ImageError, KernelError
+from engine.images import pages as images
+from engine.images.pages import PAGE, PagesFile, check_pages
 from engine.kernel import calls
 
 if TYPE_CHECKING:
@@ -94,3 +95,53 @@ def test_no_room_is_told_before_the_freeze(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == []
     finally:
         subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_room_where_the_kernel_cannot_populate(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MADV_POPULATE_WRITE came with Linux 5.14."""
+
+    class Unable:
+        def __init__(self, address: int, size: int) -> None: ...
+
+        def wait(self) -> int:
+            return -errno.EINVAL
+
+    monkeypatch.setattr(images, "Populating", Unable)
+    file = PagesFile(1, str(place / "pages-1.img"), MIB)
+    file.settle()
+    assert (place / "pages-1.img").stat().st_blocks * 512 >= MIB
+    file.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "complaint"),
+    [
+        ("none/pages-1.img", 0, "none/pages-1.img: open failed: ENOENT"),
+        (".", 0, "open failed: EISDIR"),
+        ("pages-1.img", 1 << 62, "pages-1.img, 4611686018427387904 bytes: fallocate failed: E"),
+    ],
+)
+def test_a_file_that_cannot_be_made(tmp_path: Path, name: str, size: int, complaint: str) -> None:
+    before = descriptors()
+    with pytest.raises(KernelError, match=complaint):
+        PagesFile(1, f"{tmp_path}/{name}", size)
+    assert descriptors() == before
+
+
+def test_what_a_pagemap_may_refer_to(tmp_path: Path) -> None:
+    path = tmp_path / "pages-1.img"
+    check_pages(str(path), 0, "pagemap-7.img")
+    with pytest.raises(ImageError, match=r"pages-1\.img: is missing; pagemap-7\.img refers"):
+        check_pages(str(path), PAGE, "pagemap-7.img")
+    path.write_bytes(bytes(PAGE))
+    check_pages(str(path), PAGE, "pagemap-7.img")
+    with pytest.raises(ImageError, match="is truncated; 8192 bytes are needed, it has 4096"):
+        check_pages(str(path), 2 * PAGE, "pagemap-7.img")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ImageError, match="not a regular file"):
+        check_pages(str(path), PAGE, "pagemap-7.img")
