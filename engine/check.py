@@ -14,7 +14,7 @@ from engine.errors import UsageError
 from engine.kernel import features
 from engine.kernel.features import catalog
 from engine.kernel.features.catalog import EXPERIMENTAL, EXTRA, REQUIRED
-from engine.workplace import say
+from engine.surroundings import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from engine import stats
 from engine.commandline.settings import dump_options, restore_options, settle
 from engine.commandline.table import COMMANDS
 from engine.errors import AmberError, KernelError, UsageError
+from engine.surroundings import put_right, say, use_default_signals
 from engine.version import CRIU_VERSION, VERSION
-from engine.workplace import complain, say, working
+from engine.workplace import complain, working
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,16 +34,17 @@ NOT_YET = ("pre-dump", "page-server", "lazy-pages", "service", "swrk", "dedup", 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     argv = sys.argv[1:] if argv is None else argv
+    put_right()
     if argv[:1] == ["image"]:
         from engine.images import command
 
         return command.run(list(argv[1:]))
-    if _asks_for_help(argv):
-        from engine.commandline import usage
-
-        say(usage.full())
-        return 0
     try:
+        if _asks_for_help(argv):
+            from engine.commandline import usage
+
+            say(usage.full())
+            return 0
         return _run(settle(argv, os.environ))
     except UsageError as error:
         from engine.commandline import usage
@@ -138,6 +140,7 @@ def _no_more_words(settings: Settings) -> None:
 
 def _become(program: tuple[str, ...]) -> None:
     """The program takes Amber's place as the parent of the restored tree."""
+    use_default_signals()
     try:
         os.execvp(program[0], program)
     except OSError as error:

@@ -9,31 +9,34 @@ from __future__ import annotations
 from errno import ENOENT, ESRCH
 
 from engine import rehearsal, resources, stats
-from engine.errors import AmberError, EngineBug, KernelError, Refused, UsageError
-from engine.frozen import FrozenTask, FrozenTree
+from engine.errors import AmberError, KernelError, Refused, UsageError
+from engine.frozen import FrozenTask, FrozenTree, Running
 from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
 from engine.kernel.freezer import FreezerGroup
 from engine.kernel.home import Home
-from engine.kernel.inject import Injection, find_gadgets, is_arena, quiet_signal
+from engine.kernel.inject import Injection, cure, find_gadgets, is_arena, quiet_signal, run
 from engine.kernel.proc import ProcDir
+from engine.kernel.threads import look
 from engine.log import SILENT
 from engine.options import DumpOptions, DumpResult
-from engine.plan import rules
 from engine.plan.listing import listing
-from engine.plan.verify import verify
+from engine.questions import Forms
 from engine.quiet import NoCollection
 from engine.rehearsal import Nowhere
 from engine.resources import cgroups, inventory, namespaces
 from engine.resources.files.table import Registry
 from engine.resources.memory import contents, shared
+from engine.resources.memory import mappings as memory_mappings
 from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+SPARE = 64 << 10  # bytes of pages that a process may get until it is frozen; the vdso's code is among them
 
 
 def dump(options: DumpOptions) -> DumpResult:
@@ -51,11 +54,10 @@ def dump(options: DumpOptions) -> DumpResult:
     hooks = Hooks(options.action_scripts, options.notify, images.fd, options.log)
     try:
         hooks.reached("pre-dump", options.pid)
-        _rehearse()
         _prepare(frozen)
         status = _freeze_and_save(frozen, hooks)
     except BaseException:
-        contents.close_unused(frozen)
+        contents.close(frozen)
         images.discard()
         raise
     directory = options.images_dir if options.work_dir is None else options.work_dir
@@ -72,17 +74,17 @@ def _explain(options: DumpOptions) -> DumpResult:
     try:
         with freezer:
             frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
-            for task, _ in _look_and_ask(frozen):
-                verify(task.plan, rules.of_questions(task.plan.actors))
+            _look_and_ask(frozen)
     finally:
         nowhere.close()
-    text = "\n".join(text for task in frozen.alive for text in listing(task.plan))
+    text = "\n".join(text for task in frozen.alive for text in listing(task.form.plan))
     return DumpResult(options.pid, frozen.timings.dump_stats(), listing=text)
 
 
 def _new_tree(options: DumpOptions, images: ImageDir | Nowhere, timings: Timings) -> FrozenTree:
     tree = FrozenTree(options, images, timings)
     tree.registry = Registry(tree, resources.FILES)
+    tree.forms = Forms(resources.TASK)
     return tree
 
 
@@ -105,7 +107,7 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
     freezer = Freezer(options.pid, options.timeout, group)
     with timings.span("freezing_time"):
         freezer.freeze()
-    with freezer, timings.span("frozen_time"), NoCollection():
+    with freezer, timings.span("frozen_time"), NoCollection():  # the ends of killed processes come after the span
         frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
         threads = sum(len(task.threads) for task in frozen.tasks)
         options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
@@ -116,18 +118,28 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
         options.log.info("written: the images are complete")
         status = hooks.reached("post-dump", options.pid)
         _let_go(options, freezer, refused=status != 0)
+    contents.close(frozen)
     hooks.reached("network-unlock", options.pid)
     return status
 
 
 def _prepare(frozen: FrozenTree) -> None:
-    """What can be done while the tree runs: find the code to borrow, reserve room for the pages."""
+    """What can be done while the tree runs: reserve room for the pages, describe what will probably still be there,
+    find the code to borrow."""
+    _visit(frozen, _reserve)
+    _rehearse()
+    _visit(frozen, _expect)
+    contents.settle(frozen)
+
+
+def _visit(frozen: FrozenTree, look: Callable[[FrozenTree, ProcDir], None]) -> None:
+    """Looks at every process of the tree as it is just now; it may change until it is frozen."""
     queue = [frozen.options.pid]
-    while queue:  # the tree as it is just now; it may change until it is frozen
+    while queue:
         pid = queue.pop()
         try:
             with ProcDir(pid) as proc:
-                _prepare_process(frozen, proc)
+                look(frozen, proc)
                 queue += proc.children()
         except KernelError as error:
             # a thread that ends takes its list of children along; whoever is missed is prepared in the freeze
@@ -137,38 +149,61 @@ def _prepare(frozen: FrozenTree) -> None:
                 raise AmberError(f"pid {pid}: there is no such process") from error
 
 
-def _prepare_process(frozen: FrozenTree, proc: ProcDir) -> None:
+def _reserve(frozen: FrozenTree, proc: ProcDir) -> None:
     status = proc.status()
-    if status.vm_size is None:
-        return
-    contents.reserve(frozen, proc.pid, status.vm_resident or 0)
+    if status.vm_size is not None and proc.pid not in frozen.pages:
+        own = status.vm_resident if status.vm_anonymous is None else status.vm_anonymous + (status.vm_swapped or 0)
+        contents.reserve(frozen, proc.pid, (own or 0) + SPARE)
+
+
+def _expect(frozen: FrozenTree, proc: ProcDir) -> None:
+    threads = len(proc.tasks())
+    frozen.forms.prepare(threads)
     try:
-        frozen.gadgets[proc.pid] = find_gadgets(proc.pid, proc.maps())
+        mappings = proc.smaps()
+        frozen.reader.expect(len(mappings), threads)
+        running = Running(frozen, proc.pid, proc, [])
+        frozen.registry.expect(running)
+        memory_mappings.expect(running, mappings)
+        frozen.gadgets[proc.pid] = find_gadgets(proc.pid, [detailed.mapping for detailed in mappings])
     except (Refused, KernelError):  # it is about to exec or to exit; what is still there in the freeze is asked again
         return
 
 
 def _collect(frozen: FrozenTree) -> None:
     """Facts from outside, then one plan in each task, then everything into messages. Refuses all at once."""
-    for task, questions in _look_and_ask(frozen):
-        _interrogate(task, questions)
+    _look_and_ask(frozen)
+    _interrogate(frozen)
     if frozen.obstacles:
         raise Refused(frozen.obstacles)
 
 
-def _look_and_ask(frozen: FrozenTree) -> list[tuple[FrozenTask, list[Iterator[None]]]]:
-    """What can be seen from outside, and the plan of what only the tasks can tell."""
+def _look_and_ask(frozen: FrozenTree) -> None:
+    """What can be seen from outside, and the plans of what only the tasks can tell."""
+    frozen.reader.read((task.proc, [thread.tid for thread in task.threads]) for task in frozen.alive)
     ids.collect_tree(frozen)
     namespaces.collect_tree(frozen)
     cgroups.collect_tree(frozen)
+    _look_at_threads(frozen)
     for task in frozen.tasks:
         _look(task)
     frozen.obstacles += tree.check(frozen)
     frozen.registry.collect(frozen.alive)
-    asked = [(task, _ask(task)) for task in frozen.tasks]
+    for task in frozen.tasks:
+        _collect_from(task)
+    named = frozen.options.explain or frozen.options.step
+    for task in frozen.alive:
+        task.form = frozen.forms.form_for(task, named)
     if frozen.obstacles:
         raise Refused(frozen.obstacles)
-    return asked
+
+
+def _look_at_threads(frozen: FrozenTree) -> None:
+    """What ptrace tells, of all threads at once."""
+    threads = [thread for task in frozen.alive for thread in task.threads]
+    for thread, facts in zip(threads, look([thread.tid for thread in threads]), strict=True):
+        thread.facts, thread.home = facts, Home(facts.registers, facts.xstate, facts.mask)
+        futexes.leave_critical_section(thread)
 
 
 def _look(task: FrozenTask) -> None:
@@ -181,31 +216,20 @@ def _look(task: FrozenTask) -> None:
     task.left = [m.mapping for m in mappings if is_arena(m.mapping)]
     task.mappings = [m for m in mappings if m.mapping not in task.left]
     for thread in task.threads:
-        thread.home = Home.of(thread.tracee)
-        futexes.leave_critical_section(thread)
         if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):
             reason = "it is still on its way home from an engine that was killed"
             task.refuse(str(thread), reason, "try again; a stopped task must first be continued with SIGCONT")
         thread.status = task.status if thread is task.leader else task.thread_status(thread.tid)
 
 
-def _ask(task: FrozenTask) -> list[Iterator[None]]:
-    """Runs every collector up to its yield; those that have questions are returned."""
-    task.plan.halt = _halt_signal(task)
-    for thread in task.threads:
-        thread.ask = task.plan.actor(str(thread)).emit(str(thread))
-    questions = []
+def _collect_from(task: FrozenTask) -> None:
+    """What every resource sees from outside. Of a zombie little is left."""
     for module in resources.TASK:
         if (collect := getattr(module, "collect", None)) and (task.threads or module is tree):
-            questions.append(collect(task))
+            collect(task)
         if collect := getattr(module, "collect_thread", None):
-            questions += [collect(thread) for thread in task.threads]
-    generators = [q for q in questions if q is not None]
-    for generator in generators:
-        next(generator, None)
-    for thread in task.threads:
-        thread.ask.halt()
-    return generators
+            for thread in task.threads:
+                collect(thread)
 
 
 def _halt_signal(task: FrozenTask) -> int:
@@ -217,27 +241,31 @@ def _halt_signal(task: FrozenTask) -> int:
     return quiet_signal(caught, blocked, pending)
 
 
-def _interrogate(task: FrozenTask, questions: list[Iterator[None]]) -> None:
-    """The plan runs, the answers go into the messages, and the task is as it was."""
-    if not task.threads:
-        return
+def _interrogate(frozen: FrozenTree) -> None:
+    """The plans run, the answers go into the messages, and the tasks are as they were."""
+    injections: list[Injection] = []
+    try:
+        for task in frozen.alive:
+            injections.append(_injection(task))
+        if frozen.options.step:
+            for injection in injections:
+                injection.step(frozen.options.log.message)
+        else:
+            run(injections)
+        for task, injection in zip(frozen.alive, injections, strict=True):
+            with injection.answers() as task.answers:
+                task.form.heard_by(task)
+    finally:
+        cure(injections)
+
+
+def _injection(task: FrozenTask) -> Injection:
     homes = {thread.tid: thread.home for thread in task.threads}
     maps = [detailed.mapping for detailed in task.mappings]
-    tracees = [thread.tracee for thread in task.threads]
     gadgets = task.tree.gadgets.get(task.pid) or find_gadgets(task.pid, maps)
-    task.injection = Injection(tracees, homes, gadgets, maps)
-    task.injection.left = task.left
-    try:
-        actors = {thread.tid: thread.ask.actor for thread in task.threads}
-        if task.tree.options.step:
-            task.injection.step(task.plan, actors, task.tree.options.log.message)
-        else:
-            task.injection.run(task.plan, actors)
-        for question in questions:
-            for _ in question:
-                raise EngineBug("a collector yields once")
-    finally:
-        task.injection.cure()
+    injection = Injection([thread.tracee for thread in task.threads], homes, gadgets, maps)
+    injection.left, injection.form, injection.halt = task.left, task.form, _halt_signal(task)
+    return injection
 
 
 def _write(frozen: FrozenTree) -> None:
@@ -247,25 +275,25 @@ def _write(frozen: FrozenTree) -> None:
         frozen.options.progress.show(f"writing images of {len(frozen.tasks)} processes", number, len(frozen.tasks))
         frozen.options.log.debug(f"pid {task.pid}: {len(task.threads)} threads, {len(task.mm.vmas)} mappings")
         _write_task(task)
-    contents.close_unused(frozen)
     shared.write(frozen)
     frozen.registry.write()
     cgroups.write(frozen)
-    images.write("PSTREE", None, [tree.entry(task) for task in frozen.tasks])
+    images.post("PSTREE", None, [tree.entry(task) for task in frozen.tasks])
+    images.flush()
     images.write("INVENTORY", None, [inventory.collect(frozen)])
 
 
 def _write_task(task: FrozenTask) -> None:
     images = task.tree.images
-    images.write("CORE", task.pid, [task.core])
+    images.post("CORE", task.pid, [task.core])
     if not task.threads:
         return
     for thread in task.threads[1:]:
-        images.write("CORE", thread.tid, [thread.core])
-    images.write("IDS", task.pid, [task.ids])
-    images.write("MM", task.pid, [task.mm])
-    images.write("FS", task.pid, [task.fs])
-    images.write("FDINFO", task.ids.files_id, task.tree.registry.entries(task))
+        images.post("CORE", thread.tid, [thread.core])
+    images.post("IDS", task.pid, [task.ids])
+    images.post("MM", task.pid, [task.mm])
+    images.post("FS", task.pid, [task.fs])
+    images.post("FDINFO", task.ids.files_id, task.tree.registry.entries(task))
     contents.write(task)
 
 

@@ -1,17 +1,17 @@
 """A frozen tree, as resources see it during a dump: facts to read, questions to ask, messages to fill.
 
-A resource's `collect(task)` or `collect_thread(thread)` is a generator with one `yield`. Before it, cheap facts are
-read from outside and questions are put into the plan with `thread.ask`; at the `yield` the plan runs in the task; after
-it the answers are there and go into the image's messages. What cannot be saved is said with `refuse`, all of it,
-and nothing is written then.
+A resource's `collect(task)` or `collect_thread(thread)` reads from outside; what only the task can tell it hears
+afterwards (engine/questions.py). All of it goes into the image's messages. What cannot be saved is said with `refuse`,
+all of it, and nothing is written then.
 """
 
 from __future__ import annotations
 
-from engine.errors import EngineBug, Obstacle
+from engine.errors import Obstacle
 from engine.images import pb
 from engine.kernel.proc import parse_status
-from engine.plan.builder import Plan
+from engine.kernel.proc.ahead import Reader
+from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from engine.images.pages import PagesFile
     from engine.kernel.freeze import Frozen
     from engine.kernel.home import Home
-    from engine.kernel.inject import Gadgets, Injection
+    from engine.kernel.inject import Gadgets
     from engine.kernel.proc import DetailedMapping, Mapping, ProcDir, Stat, Status
-    from engine.kernel.ptrace import Rseq, Tracee
+    from engine.kernel.ptrace import Tracee
+    from engine.kernel.threads import Facts
     from engine.options import DumpOptions
-    from engine.plan.builder import Emitter
     from engine.plan.ops import Ref, Slot
+    from engine.questions import Form, Forms
     from engine.rehearsal import Nowhere
     from engine.resources.files.table import Registry
     from engine.resources.memory.shared import Segment
@@ -32,17 +33,16 @@ if TYPE_CHECKING:
 
 
 class FrozenThread:
-    """One stopped thread. `core` is its message; `ask` puts calls into the plan that runs in it."""
+    """One stopped thread. `core` is its message."""
 
-    __slots__ = ("ask", "core", "home", "rseq", "status", "task", "tid", "tracee")
+    __slots__ = ("core", "facts", "home", "status", "task", "tid", "tracee")
 
     task: FrozenTask
     tid: int
     tracee: Tracee
     status: Status  # its own, of /proc/PID/task/TID
     home: Home  # registers, extended state, mask
-    rseq: Rseq
-    ask: Emitter
+    facts: Facts  # of ptrace, as it was stopped
 
     def __init__(self, task: FrozenTask, tracee: Tracee) -> None:
         self.task, self.tid, self.tracee = task, tracee.tid, tracee
@@ -50,13 +50,13 @@ class FrozenThread:
 
     def answer(self, slot: Slot) -> int:
         """What a call returned: negative means an errno."""
-        at = self.task.plan.slot_offset(slot)
-        return int.from_bytes(self.task.view[at : at + 8], "little", signed=True)
+        at = self.task.form.plan.slot_offset(slot)
+        return int.from_bytes(self.task.answers[at : at + 8], "little", signed=True)
 
     def read(self, place: Ref, size: int) -> bytes:
         """Bytes that a call left in a buffer."""
-        at = self.task.plan.offset(place)
-        return bytes(self.task.view[at : at + size])
+        at = self.task.form.plan.offset(place)
+        return bytes(self.task.answers[at : at + size])
 
     def number(self, place: Ref, size: int = 8) -> int:
         """The same as a number."""
@@ -71,6 +71,24 @@ class FrozenThread:
         return f"pid {self.tid}" if leader else f"pid {self.task.pid}, thread {self.tid}"
 
 
+class Running(NamedTuple):
+    """A process that is looked at before it is frozen. What it has that cannot be saved is no obstacle yet."""
+
+    tree: FrozenTree
+    pid: int
+    proc: ProcDir
+    refused: list[str]
+
+    @property
+    def stat(self) -> Stat:
+        """As it is at this moment."""
+        return self.proc.stat()
+
+    def refuse(self, what: str, reason: str, remedy: str = "") -> None:
+        """Noted, and no more: whether it still has that will be seen in the freeze."""
+        self.refused.append(f"{what}: {reason}")
+
+
 class FrozenTask:
     """One process of the tree. A zombie has a leader's `core` and `stat`, and no threads."""
 
@@ -82,12 +100,12 @@ class FrozenTask:
         self.threads = [FrozenThread(self, tracee) for tracee in frozen.threads]
         self.zombie_core = pb.core_entry()
         self.mm, self.fs, self.ids = pb.mm_entry(), pb.fs_entry(), pb.task_kobj_ids_entry()
-        self.plan = Plan()
+        self.form: Form
         self.stat: Stat
         self.status: Status
         self.mappings: list[DetailedMapping] = []
         self.left: list[Mapping] = []  # arenas that killed engines left in it
-        self.injection: Injection | None = None
+        self.answers = memoryview(b"")  # the arena, after the plan ran
 
     @property
     def leader(self) -> FrozenThread:
@@ -98,13 +116,6 @@ class FrozenTask:
     def core(self) -> pb.core_entry:
         """The process' own message."""
         return self.threads[0].core if self.threads else self.zombie_core
-
-    @property
-    def view(self) -> memoryview:
-        """The arena, after the plan ran."""
-        if self.injection is None or self.injection.view is None:
-            raise EngineBug(f"pid {self.pid}: answers are read before the plan ran")
-        return memoryview(self.injection.view)
 
     def thread_status(self, tid: int) -> Status:
         """/proc/PID/task/TID/status; the leader's is the process' own."""
@@ -124,6 +135,8 @@ class FrozenTree:
         self.tasks: list[FrozenTask] = []
         self.obstacles: list[Obstacle] = []
         self.registry: Registry
+        self.forms: Forms
+        self.reader = Reader()
         self.segments: dict[int, Segment] = {}  # shared anonymous memory, by inode
         self.known_mappings: dict[tuple[Mapping, frozenset[str]], pb.vma_entry] = {}  # relatives have many in common
         self.gadgets: dict[int, Gadgets] = {}  # by pid, found before the freeze

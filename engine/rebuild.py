@@ -34,11 +34,12 @@ class NewThread:
 
     def __init__(self, task: NewTask, tid: int, core: pb.core_entry) -> None:
         self.task, self.tid, self.core = task, tid, core
-        self.actor: Actor = task.tree.plan.actor(str(self))
+        self._name = f"pid {tid}" if tid == task.pid else f"pid {task.pid}, thread {tid}"
+        self.actor: Actor = task.tree.plan.actor(self._name)
 
     def step(self, stage: int, what: str, needs: Iterable[Node] = ()) -> Step:
         """A step of this thread; `what` goes into the error if one of its calls fails."""
-        return self.task.tree.graph.step(self.actor, f"{self}, {what}" if what else str(self), stage, needs)
+        return self.task.tree.graph.step(self.actor, f"{self._name}, {what}" if what else self._name, stage, needs)
 
     @property
     def is_leader(self) -> bool:
@@ -46,7 +47,7 @@ class NewThread:
         return self.tid == self.task.pid
 
     def __str__(self) -> str:
-        return f"pid {self.tid}" if self.tid == self.task.pid else f"pid {self.task.pid}, thread {self.tid}"
+        return self._name
 
 
 class NewTask:

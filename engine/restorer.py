@@ -17,7 +17,7 @@ from engine.plan.listing import listing
 from engine.plan.place import find_hole
 from engine.plan.verify import verify
 from engine.quiet import NoCollection
-from engine.rebuild import NewTask, NewTree
+from engine.rebuild import NewTree
 from engine.resources import foreign, inventory, stages
 from engine.resources.cgroups import Groups
 from engine.resources.files.opener import Opener
@@ -101,9 +101,7 @@ def _run(new: NewTree) -> None:
         with new.opener.giving() as given:
             troupe.play(given, new.opener.staging, options.log.message if options.step else None)
         new.groups.move_threads()
-        template = troupe.tracees[root].xstate()
-        for task in new.alive:
-            _finish(task, troupe, template)
+        _finish(new, troupe)
         hooks.reached("post-restore", root)
         if options.pidfile is not None:
             pidfile.write(options.pidfile, root)
@@ -112,11 +110,14 @@ def _run(new: NewTree) -> None:
     hooks.reached("post-resume", root)
 
 
-def _finish(task: NewTask, troupe: Troupe, template: bytes) -> None:
-    """The arena goes, then registers come; from here the task is itself, though stopped."""
-    troupe.remove_arena(task.pid)
-    for thread in task.threads:
+def _finish(new: NewTree, troupe: Troupe) -> None:
+    """The arena goes, then registers come; from here the tasks are themselves, though stopped."""
+    template = troupe.tracees[new.root.pid].xstate()
+    threads = [thread for task in new.alive for thread in task.threads]
+    troupe.remove_arena([task.pid for task in new.alive])
+    for thread in threads:
         state.set_tls(thread, troupe.tracees[thread.tid])
-        troupe.set_state(thread.tid, state.home_of(thread, template))
-    if task.tree.options.leave_stopped:
-        os.kill(task.pid, signal.SIGSTOP)
+    troupe.set_states({thread.tid: state.home_of(thread, template) for thread in threads})
+    if new.options.leave_stopped:
+        for task in new.alive:
+            os.kill(task.pid, signal.SIGSTOP)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from engine.abi.signal import SIGPIPE
 from engine.errors import AmberError
+from engine.surroundings import IGNORED_BY_PYTHON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _call(script: str, environment: dict[str, str]) -> int:
     """
     argv = [script] if os.access(script, os.X_OK) else ["/bin/sh", "-c", script]
     try:
-        pid = os.posix_spawn(argv[0], argv, environment, setsigdef=[SIGPIPE], setsigmask=[])
+        pid = os.posix_spawn(argv[0], argv, environment, setsigdef=IGNORED_BY_PYTHON, setsigmask=[])
     except OSError:
         return 127
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROWS = {"L13": "statistics: times and numbers of pages"}
 
 
+_LONGEST = (1 << 32) - 1  # microseconds that the files have room for: 71 minutes
+
+
 class DumpStats(NamedTuple):
     """Fields of dump_stats_entry (stats.proto), with its names."""
 
@@ -68,7 +71,7 @@ def _write(directory: str | int, stats: DumpStats | RestoreStats) -> None:
     which = "dump" if isinstance(stats, DumpStats) else "restore"
     message = pb.stats_entry()
     for field, value in stats._asdict().items():
-        setattr(getattr(message, which), field, value)
+        setattr(getattr(message, which), field, min(value, _LONGEST) if field.endswith("_time") else value)
     ImageDir.create(directory).write("STATS", which, [message])
 
 

@@ -7,7 +7,6 @@ whatever goes wrong later is in the log.
 from __future__ import annotations
 
 import os
-import sys
 
 from engine.commandline.settings import refuse
 from engine.errors import AmberError, KernelError, Refused
@@ -58,15 +57,6 @@ def working(settings: Settings, story: Story) -> int:
     return 1
 
 
-def say(text: str) -> None:
-    """Print `text`, or as much of it as the reader of standard output wants."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def complain(error: BaseException) -> None:
     """Say on standard error what went wrong, when there is no log to say it in."""
     log = Log(_STDERR, ERROR)
@@ -84,10 +74,10 @@ def _check_capabilities(command: str) -> None:
 def _enter(settings: Settings) -> Workplace:
     values = settings.values
     images_fd = _open_directory(values["images_dir"], "--images-dir")
-    if values["work_dir"] is None:
-        os.chdir(images_fd)
-    else:
-        os.chdir(_open_directory(values["work_dir"], "--work-dir"))
+    work_fd = images_fd if values["work_dir"] is None else _open_directory(values["work_dir"], "--work-dir")
+    _change_directory(work_fd, values["work_dir"] or values["images_dir"])
+    if work_fd != images_fd:
+        os.close(work_fd)
     log_name = values["log_file"]
     level = values["verbosity"]
     log = Log(_STDERR if log_name is None else _open_log(log_name), level)
@@ -100,6 +90,13 @@ def _open_directory(path: str, option: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise KernelError("open", error.errno or 0, f"{option} {path}") from error
+
+
+def _change_directory(fd: int, path: str) -> None:
+    try:
+        os.chdir(fd)
+    except OSError as error:  # it may be read, and yet not be entered
+        raise KernelError("chdir", error.errno or 0, path) from error
 
 
 def _open_log(path: str) -> int:

@@ -9,6 +9,8 @@ Nothing is rebuilt whose sources did not change.
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -31,11 +33,13 @@ BLOB_FLAGS = """
 
 CDEF = """
 struct piece { uint64_t remote, local, length; };
+struct request { int32_t number, tid; uint64_t addr, data, length; int64_t result; };
+struct file { uint64_t name, data, size; int64_t result; };
+struct text { int32_t directory, link; uint64_t name; int64_t size; uint64_t at; };
 long raw_syscall(long, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 long ptrace_call(long request, int pid, uint64_t addr, uint64_t data);
 long ptrace_regset(long request, int pid, unsigned type, void *buf, size_t size);
 long wait_task(int pid, int *status, int flags);
-long slurp(int dirfd, const char *name, void *buf, size_t size);
 long descriptor_facts(int proc, int pidfd, void *found, int count, char *texts, size_t size);
 long copy_pieces(int pid, int mem, const struct piece *pieces, long count, int threads, uint64_t *fault);
 long map_file(int fd, uint64_t offset, uint64_t length, int writable, int populate);
@@ -43,6 +47,13 @@ long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, u
 long find_bytes(const void *haystack, size_t size, const void *needle, size_t length);
 void cpuid(unsigned leaf, unsigned subleaf, unsigned *out);
 long equal_pages(uint64_t a, uint64_t b, long pages, unsigned char *same);
+void ptrace_many(struct request *rows, long count);
+long wait_many(const int *tids, int *statuses, long count);
+void thread_facts(void *found, long count, size_t room);
+void read_many(struct text *rows, long count, char *texts, size_t size);
+long populate(uint64_t address, uint64_t size);
+void write_many(int directory, struct file *files, long count);
+long sort_tasks(int *pids, unsigned char *same, long count, int kind);
 """
 
 
@@ -56,26 +67,34 @@ def run(*command: str | Path) -> str:
 
 def build_blob(work: Path) -> None:
     """interp.c -> the blob and the skeleton."""
-    obj, blob, skeleton = work / "interp.o", work / "interp.elf", PLAN / "skeleton"
+    obj, elf, blob, skeleton = (work / name for name in ("interp.o", "interp.elf", "interp.bin", "skeleton"))
     run("gcc", *BLOB_FLAGS, "-c", HERE / "interp.c", "-o", obj)
     link = ("ld", "-static", "-nostdlib", "-z", "noexecstack", "-T", HERE / "blob.lds")
-    run(*link, obj, "-o", blob)
-    run("objcopy", "-O", "binary", "-j", ".text", blob, PLAN / "interp.bin")
+    run(*link, obj, "-o", elf)
+    run("objcopy", "-O", "binary", "-j", ".text", elf, blob)
     run(*link, f"-Ttext={SKELETON_BASE + 0x1000:#x}", "-s", obj, "-o", skeleton)
+    for product in (blob, skeleton):
+        install(product, PLAN)
 
 
 def build_extension(work: Path) -> None:
-    """calls.c -> engine/kernel/_native, a cffi module in API mode."""
+    """calls.c and many.c -> engine/kernel/_native, a cffi module in API mode."""
     from cffi import FFI
 
     ffi = FFI()
     ffi.cdef(CDEF)
-    source = (HERE / "calls.c").read_text()
+    source = "".join((HERE / name).read_text() for name in ("calls.c", "many.c"))
     ffi.set_source("engine.kernel._native", source, extra_compile_args=["-O2", "-Wall"], libraries=["pthread"])
     ffi.compile(tmpdir=str(work), verbose=False)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    built = work / "engine" / "kernel" / f"_native{suffix}"
-    (KERNEL / built.name).write_bytes(built.read_bytes())
+    install(work / "engine" / "kernel" / f"_native{suffix}", KERNEL)
+
+
+def install(product: Path, directory: Path) -> None:
+    """Processes that run the old file at this moment keep it whole."""
+    new = directory / f"{product.name}.new{os.getpid()}"
+    shutil.copy(product, new)
+    new.replace(directory / product.name)
 
 
 def digest() -> str:
@@ -97,6 +116,7 @@ def main() -> None:
     stamp, now = work / "stamp", digest()
     if stamp.exists() and stamp.read_text() == now and all(p.exists() for p in products()):
         return
+    stamp.unlink(missing_ok=True)  # what a build that fails leaves belongs to no sources
     build_blob(work)
     build_extension(work)
     stamp.write_text(now)

@@ -334,7 +334,7 @@ static int become_skeleton(void *arg)
 /*
  * Starts the ELF in `image` (a descriptor) as a child with the pid `pid` (0: any), with only the given descriptors
  * open, at keep_from, keep_from + 1, … (keep_from > 0), and with the signals in `blocked` blocked. It dies with its
- * parent. Returns the pid once the ELF runs, or -errno.
+ * parent. Returns the pid once the ELF runs (or when it could not be run: then of a child that has ended), or -errno.
  */
 static long spawn_skeleton(int image, int pid, int *fds, int fd_count, int keep_from, uint64_t blocked)
 {

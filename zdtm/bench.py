@@ -8,12 +8,11 @@ memory file system. Before each round memory and file are touched, because on a 
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import json
 import mmap
 import os
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -23,11 +22,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from . import build
+from . import build, images, logs, proc, syscalls
 from .engines import Engine
 
 MIB = 1 << 20
-PR_SET_CHILD_SUBREAPER = 36
+_PATIENCE = 10.0  # seconds that a victim gets to be gone
 
 
 class Row(NamedTuple):
@@ -72,14 +71,20 @@ class BenchError(Exception):
 
 
 def chosen(pattern: str) -> list[Row]:
-    """The rows whose names match a regular expression."""
-    return [row for row in ROWS if re.search(pattern, row.name)]
+    """The rows whose names match a regular expression. Raises BenchError when there is none."""
+    try:
+        rows = [row for row in ROWS if re.search(pattern, row.name)]
+    except re.error as error:
+        raise BenchError(f"{pattern!r} is no regular expression: {error}") from None
+    if not rows:
+        raise BenchError(f"{pattern!r} matches none of {', '.join(row.name for row in ROWS)}")
+    return rows
 
 
 def run(engines: list[Engine], rows: list[Row], rounds: int, place: Path) -> dict[str, dict[str, list[Sample]]]:
     """{row: {engine: samples}}; the engines in turns."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    victim = _victim()
+    syscalls.become_subreaper()
+    victim = build.program("bench-victim", [build.LIBRARY / "victim.c"])
     found: dict[str, dict[str, list[Sample]]] = {}
     for row in rows:
         samples = found.setdefault(row.name, {engine.kind: [] for engine in engines})
@@ -102,7 +107,7 @@ class Round:
         self.images.mkdir()
         self.work.mkdir()
         self.peak = 0
-        self.pids: set[int] = set()
+        self.victims: list[subprocess.Popen[bytes]] = []
 
     def measure(self) -> Sample:
         """The victim is ended whatever happens."""
@@ -110,27 +115,27 @@ class Round:
             pid = self._start()
             dump_wall = self._command("dump", "-t", str(pid))
             self._reap(pid)
-            frozen = _frozen(self.images / "stats-dump")
+            frozen = images.frozen_time((self.images / "stats-dump").read_bytes()) / 1e3
             size = sum(file.stat().st_size for file in self.images.iterdir())
             restore_wall = self._command("restore", "--restore-detached", "--pidfile", str(self.work / "pid"))
             self._end(pid)
             warm = self._warm(pid) if self.engine.kind == "amber" else None
             return Sample(frozen, dump_wall, restore_wall, warm, size, self.peak)
         finally:
-            for pid in list(self.pids):
-                self._end(pid)
+            for victim in self.victims:  # also when it was dumped: a restore may have been interrupted
+                self._end(victim.pid)
 
     def _start(self) -> int:
         process = subprocess.Popen(
             [self.victim, *self.row.arguments], cwd=self.work, start_new_session=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        assert process.stdout is not None
-        if process.stdout.read(1) != b"!":
-            raise BenchError(f"{self.row.name}: the victim did not start")
-        process.stdout.close()
-        self.pids.add(process.pid)
         process.returncode = 0  # it is reaped by us, not by Popen
+        self.victims.append(process)
+        assert process.stdout is not None
+        with process.stdout as ready:
+            if ready.read(1) != b"!":
+                raise BenchError(f"{self.row.name}: the victim did not start")
         time.sleep(0.05)
         return process.pid
 
@@ -144,7 +149,8 @@ class Round:
         _, status, usage = os.wait4(pid, 0)
         wall = (time.perf_counter() - began) * 1e3
         if status:
-            raise BenchError(f"{self.engine.kind} {command}, {self.row.name}: {log.read_text()[-400:]}")
+            said = "\n".join(logs.read(log))[-400:]
+            raise BenchError(f"{self.engine.kind} {command}, {self.row.name}: status {status}: {said}")
         self.peak = max(self.peak, usage.ru_maxrss * 1024)
         return wall
 
@@ -167,12 +173,12 @@ class Round:
         self._reap(pid)
 
     def _reap(self, pid: int) -> None:
-        self.pids.discard(pid)
-        while _session(pid):
-            try:
+        deadline = time.monotonic() + _PATIENCE
+        while members := _session(pid):
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.engine.kind}, {self.row.name}: the processes {members} are not gone")
+            with contextlib.suppress(ChildProcessError):
                 os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
             time.sleep(0.001)
 
 
@@ -216,53 +222,32 @@ def _median(samples: list[Sample], column: str) -> float | None:
     return statistics.median(values) if values and None not in values else None
 
 
-def _frozen(stats: Path) -> float:
-    """freezing and frozen time of a stats-dump, in milliseconds."""
-    from engine.images import pb
-
-    raw = stats.read_bytes()[8:]
-    size = int.from_bytes(raw[:4], "little")
-    entry = pb.stats_entry.FromString(raw[4 : 4 + size]).dump
-    return (entry.freezing_time + entry.frozen_time) / 1e3
-
-
 def _session(pid: int) -> list[int]:
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path(f"/proc/{entry}/stat").read_text(errors="replace")
-            except OSError:
-                continue
-            if int(stat.rpartition(")")[2].split()[3]) == pid:
-                found.append(int(entry))
-    return found
+    return [member for member, stat in proc.processes() if stat.session == pid]
 
 
 def _prime(size: int, directory: Path) -> None:
     """Touches as much memory, and writes a file, of that size: what the host backs now, it backs in the round. A child
     does it, so that our own peak stays small: a command inherits it as its own (getrusage(2), ru_maxrss)."""
-    if size and not (pid := os.fork()):
-        with mmap.mmap(-1, size) as area:
-            for at in range(0, size, 4096):
-                area[at] = 1
-        scratch = directory / "scratch"
-        with scratch.open("wb") as file:
-            for _ in range(size // MIB):
-                file.write(bytes(MIB))
-        scratch.unlink()
-        os._exit(0)
-    if size:
+    if not size:
+        return
+    if pid := os.fork():
         os.waitpid(pid, 0)
+        return
+    try:
+        _touch(size, directory / "scratch")
+    finally:
+        os._exit(0)
 
 
-def _victim() -> Path:
-    source = build.LIBRARY / "victim.c"
-    binary = build.directory() / f"victim-{int(source.stat().st_mtime)}"
-    if not binary.exists():
-        compiler = shutil.which("gcc") or shutil.which("cc") or "cc"
-        subprocess.run([compiler, "-O2", "-D_GNU_SOURCE", "-pthread", source, "-o", binary], check=True)
-    return binary
+def _touch(size: int, scratch: Path) -> None:
+    with mmap.mmap(-1, size) as area:
+        for at in range(0, size, mmap.PAGESIZE):
+            area[at] = 1
+    with scratch.open("wb") as file:
+        for _ in range(size // MIB):
+            file.write(bytes(MIB))
+    scratch.unlink()
 
 
 def _tell(text: str) -> None:

@@ -8,13 +8,13 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from .description import Description
 
 LIBRARY = Path(__file__).parent / "lib"
 CFLAGS = ("-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE", "-pthread", f"-I{LIBRARY}")
-_LIBRARY_SOURCES = (LIBRARY / "zdtm.c", LIBRARY / "zdtm.h")
 
 
 class BuildError(Exception):
@@ -42,25 +42,30 @@ def build(test: Description) -> Path:
     """The executable of a test: the compiled program, or the script itself. Several may call it at once."""
     if test.program.suffix == ".py":
         return test.program
-    binary = directory() / f"{test.name}-{_hash(test)}"
+    return program(test.name, (test.program, LIBRARY / "zdtm.c"), test.cflags, test.ldlibs)
+
+
+def program(name: str, sources: Sequence[Path], flags: Sequence[str] = (), libraries: Sequence[str] = ()) -> Path:
+    """The executable of these sources. Raises BuildError."""
+    words = [compiler(), *CFLAGS, *flags, *map(str, sources), *libraries]
+    binary = directory() / f"{name}-{_hash(words, sources)}"
     if not binary.exists():
-        _compile(test, binary)
+        _compile(words, binary)
     return binary
 
 
-def _hash(test: Description) -> str:
-    digest = hashlib.sha256(repr((compiler(), CFLAGS, test.cflags, test.ldlibs)).encode())
-    for source in (test.program, *_LIBRARY_SOURCES):
+def _hash(words: Sequence[str], sources: Sequence[Path]) -> str:
+    digest = hashlib.sha256(repr(words).encode())
+    for source in (*sources, LIBRARY / "zdtm.h"):
         digest.update(hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def _compile(test: Description, binary: Path) -> None:
+def _compile(words: Sequence[str], binary: Path) -> None:
     """Under a temporary name first: whoever finds the final one finds it whole."""
     unfinished = binary.with_name(f"{binary.name}.{secrets.token_hex(8)}")  # pids repeat in other namespaces
-    sources = (str(test.program), str(LIBRARY / "zdtm.c"))
-    words = [compiler(), *CFLAGS, *test.cflags, "-o", str(unfinished), *sources, *test.ldlibs]
-    result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    command = [*words, "-o", str(unfinished)]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if result.returncode:
         unfinished.unlink(missing_ok=True)
         raise BuildError(result.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bench, compat, engines, suite, support
+from .build import BuildError
 from .description import Description, DescriptionError
 from .engines import EngineMissing
 from .report import Report, summary
@@ -24,7 +26,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     try:
         return int(options.command(options))
-    except (DescriptionError, EngineMissing, NoSuchTest) as error:
+    except (BuildError, DescriptionError, EngineMissing, NoSuchTest) as error:
         print(f"zdtm: {error}", file=sys.stderr)
         return 2
 
@@ -143,6 +145,12 @@ def _count(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    if not 0 < (number := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError("a number of seconds above 0 is expected")
+    return number
+
+
 # Also the options of the pytest plugin, as --zdtm-NAME.
 RUN_OPTIONS: dict[str, dict[str, Any]] = {
     "engine": {"default": "amber", "metavar": "NAME", "help": "amber, criu, or a path"},
@@ -151,7 +159,7 @@ RUN_OPTIONS: dict[str, dict[str, Any]] = {
     "norst": {"action": "store_true", "help": "dump and let run, no restore"},
     "stop": {"action": "store_true", "help": "dump and restore leave the tree stopped"},
     "step": {"action": "store_true", "help": "plans go call by call, in dumps and restores (amber alone)"},
-    "timeout": {"type": float, "default": None, "metavar": "SECONDS", "help": "limit of each step"},
+    "timeout": {"type": _seconds, "default": None, "metavar": "SECONDS", "help": "limit of each step"},
     "keep": {
         "choices": ("failed", "always", "never"),
         "default": "failed",

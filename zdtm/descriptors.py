@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import re
@@ -61,7 +62,7 @@ def descriptor_facts(target: str, info: str, status: os.stat_result, numbers: Nu
         facts["links"] = str(status.st_nlink)
     if stat_bits.S_ISBLK(status.st_mode) or stat_bits.S_ISCHR(status.st_mode):
         facts["device"] = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
-    details = [line for line in info.splitlines() if line.partition(":")[0] not in _INFO_LEFT_OUT]
+    details = [line for line in info.split("\n") if line and line.partition(":")[0] not in _INFO_LEFT_OUT]
     if details:
         facts["details"] = "; ".join(sorted(_without_numbers(line) for line in details))
     return facts
@@ -88,7 +89,7 @@ def sharing_facts(descriptors: list[Descriptor]) -> Iterator[tuple[Fact, str]]:
 
 
 def _same_files(group: list[Descriptor]) -> Iterator[tuple[Descriptor, Descriptor]]:
-    """Each descriptor with the first one that shares its open file; nothing when kcmp(2) is not to be had."""
+    """Each descriptor with the first one that shares its open file; nothing when one of them has gone meanwhile."""
 
     def order(one: Descriptor, other: Descriptor) -> int:
         return syscalls.kcmp_file(one.pid, one.fd, other.pid, other.fd)
@@ -96,8 +97,10 @@ def _same_files(group: list[Descriptor]) -> Iterator[tuple[Descriptor, Descripto
     try:
         ranked = sorted(group, key=functools.cmp_to_key(order))
         same = [i > 0 and order(ranked[i - 1], ranked[i]) == 0 for i in range(len(ranked))]
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EBADF):
+            return
+        raise
     first = ranked[0]
     for descriptor, shares in zip(ranked, same, strict=True):
         first = first if shares else descriptor

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .description import Options
+from .logs import is_crash
 
 
 class EngineMissing(Exception):
@@ -69,6 +70,10 @@ def _head(engine: Engine, action: str, images: Path) -> list[str]:
 
 @functools.cache
 def has_feature(engine: Engine, feature: str) -> bool:
-    """Asks the engine, once per process."""
+    """Asks the engine, once per process. Raises EngineMissing when it gives no answer: that is no reason to skip."""
     words: Sequence[str] = [str(engine.command), "check", "--no-default-config", "--feature", feature]
-    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1) or is_crash(done.stderr):
+        said = done.stderr.strip().rpartition("\n")[2]
+        raise EngineMissing(f"{' '.join(words)} ended with status {done.returncode}: {said}")
+    return done.returncode == 0

@@ -56,7 +56,8 @@ def facts_of(pid: int, aspect: str, subject: str, values: dict[str, str]) -> Ite
 
 
 def text_of(path: Path) -> str:
-    return path.read_text(errors="backslashreplace")
+    """The contents, line ends as they are: a name may hold a carriage return."""
+    return path.read_bytes().decode(errors="backslashreplace")
 
 
 def bytes_of(path: Path) -> str:

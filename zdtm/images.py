@@ -9,7 +9,7 @@ from pathlib import Path
 PAGE = 4096  # bytes; what pages-*.img consists of, on every architecture that we run on
 _MAGICS = (0x55105940, 0x57093306)  # service file, statistics
 _DUMP = 1  # stats_entry.dump
-_PAGES_WRITTEN, _SHARED_PAGES_WRITTEN = 7, 14  # fields of dump_stats_entry
+_FREEZING_TIME, _FROZEN_TIME, _PAGES_WRITTEN, _SHARED_PAGES_WRITTEN = 1, 2, 7, 14  # fields of dump_stats_entry
 _VARINT, _LENGTH = 0, 2  # protobuf wire types
 
 
@@ -31,14 +31,24 @@ def complaint(directory: Path) -> str:
 
 def pages_written(raw: bytes) -> int:
     """Private and shared pages that a dump has written, by its stats-dump. Raises ValueError for another file."""
+    numbers = _statistics(raw)
+    return numbers.get(_PAGES_WRITTEN, 0) + numbers.get(_SHARED_PAGES_WRITTEN, 0)
+
+
+def frozen_time(raw: bytes) -> int:
+    """Microseconds from the first stop until the tree could go on, by stats-dump. Raises ValueError as well."""
+    numbers = _statistics(raw)
+    return numbers.get(_FREEZING_TIME, 0) + numbers.get(_FROZEN_TIME, 0)
+
+
+def _statistics(raw: bytes) -> dict[int, int]:
     *magics, size = struct.unpack_from("<III", raw)
     if tuple(magics) != _MAGICS:
         raise ValueError(f"the magics are {magics[0]:#x} and {magics[1]:#x}")
     dump = dict(_fields(raw[12 : 12 + size]))[_DUMP]
     if not isinstance(dump, bytes):
         raise ValueError("the dump's part is a number")
-    numbers = {key: value for key, value in _fields(dump) if isinstance(value, int)}
-    return numbers.get(_PAGES_WRITTEN, 0) + numbers.get(_SHARED_PAGES_WRITTEN, 0)
+    return {key: value for key, value in _fields(dump) if isinstance(value, int)}
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -24,21 +24,35 @@ def is_ready(lines: Iterable[str]) -> bool:
     return "READY" in lines
 
 
-def skip_reason(lines: Iterable[str]) -> str:
-    """Why a program says that it cannot run here; empty when it does not say so."""
+def skip_reason(lines: list[str], status: int) -> str:
+    """Why a program says that it cannot run here; empty when it does not say so, or when something went wrong."""
+    if _failure(lines, status):
+        return ""
     return next((line.partition(": ")[2] for line in lines if line.startswith("SKIP: ")), "")
 
 
 def complaint(lines: list[str], status: int) -> str:
     """What keeps a program's run from being a pass; empty for PASS as the last line and exit status 0."""
-    for line in lines:
-        if line.startswith(("FAIL", "ERROR")):
-            return line
-    if status:
-        return f"the program {describe_status(status)} and said nothing"
+    if failure := _failure(lines, status):
+        return failure
     if not lines or lines[-1] != "PASS":
         return "the program exited without a verdict"
     return ""
+
+
+def _failure(lines: list[str], status: int) -> str:
+    for line in lines:
+        if line.startswith(("FAIL", "ERROR")):
+            return line
+    return f"the program {describe_status(status)} and said nothing" if status else ""
+
+
+_CRASH = re.compile(r"^Traceback \(most recent call last\)|bug in Amber: ", re.MULTILINE)
+
+
+def is_crash(text: str) -> bool:
+    """Whether an engine that exited like after any other failure says that the fault is its own."""
+    return bool(_CRASH.search(text))
 
 
 _ENGINE_LINE = re.compile(r"\b(Error|Warn)\b")

@@ -88,7 +88,8 @@ class Nursery:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Late(f"{seconds:g} s")
-            self._pause(min(_POLL, left))
+            pause(min(_POLL, left))
+            self._reap()
 
     def rest(self, seconds: float) -> None:
         """Reaps for a while."""
@@ -114,16 +115,17 @@ class Nursery:
         ours = os.getpid()
         return [pid for pid, parent in proc.parents().items() if parent == ours]
 
-    def _pause(self, seconds: float) -> None:
-        info = signal.sigtimedwait(HANDLED, seconds)
-        if info and info.si_signo not in (signal.SIGCHLD, signal.SIGTTOU):
-            raise Interrupted(signal.Signals(info.si_signo).name)
-        self._reap()
-
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 self._ended[ended[0]] = ended[1]
+
+
+def pause(seconds: float) -> None:
+    """Waits for a child to end, for so long at the most; the signals of HANDLED are blocked. Raises Interrupted."""
+    info = signal.sigtimedwait(HANDLED, seconds)
+    if info and info.si_signo not in (signal.SIGCHLD, signal.SIGTTOU):
+        raise Interrupted(signal.Signals(info.si_signo).name)
 
 
 def _become(words: Sequence[str | Path], place: Place) -> NoReturn:

@@ -1,4 +1,7 @@
-"""Parsers of /proc files: text in, plain values out. Our own, because the harness referees the engine."""
+"""Parsers of /proc files: text in, plain values out. Our own, because the harness referees the engine.
+
+Lines end with a newline and with nothing else, as str.splitlines() would have it: names may hold the rest.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def parse_stat(text: str) -> Stat:
 def parse_fields(text: str) -> dict[str, str]:
     """`Name:\\tvalue` lines of status and fdinfo; a name that comes again keeps its first value."""
     fields: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, colon, value = line.partition(":")
         if colon:
             fields.setdefault(name, " ".join(value.split()))
@@ -74,7 +77,7 @@ def parse_smaps(text: str) -> Iterator[Mapping]:
     """Mappings in the order of their addresses; without VmFlags lines, as in `maps`, without flags."""
     head: re.Match[str] | None = None
     flags: frozenset[str] = frozenset()
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith("VmFlags:"):
             flags = frozenset(line.split()[1:])
         elif match := _HEAD.fullmatch(line):
@@ -92,9 +95,9 @@ def _mapping(head: re.Match[str], flags: frozenset[str]) -> Mapping:
 
 
 def parse_limits(text: str) -> dict[str, str]:
-    """/proc/PID/limits: name to `soft hard`."""
-    rows = (re.split(r" {2,}", line.strip()) for line in text.splitlines()[1:])
-    return {row[0]: f"{row[1]} {row[2]}" for row in rows}
+    """/proc/PID/limits: name to `soft hard`. Columns touch when a number has all of its twenty digits."""
+    lines = [line for line in text.split("\n")[1:] if line]
+    return {line[:26].strip(): f"{line[26:47].strip()} {line[47:68].strip()}" for line in lines}
 
 
 def read_stat(pid: int) -> Stat:
@@ -102,16 +105,19 @@ def read_stat(pid: int) -> Stat:
     return parse_stat((PROC / str(pid) / "stat").read_text(errors="replace"))
 
 
-def parents() -> dict[int, int]:
-    """Every process of this pid namespace and its parent."""
-    family = {}
+def processes() -> Iterator[tuple[int, Stat]]:
+    """Every process of this pid namespace, zombies included."""
     for directory in PROC.iterdir():
         if directory.name.isdigit():
             try:
-                family[int(directory.name)] = read_stat(int(directory.name)).parent
+                yield int(directory.name), read_stat(int(directory.name))
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    return family
+
+
+def parents() -> dict[int, int]:
+    """Every process of this pid namespace and its parent."""
+    return {pid: stat.parent for pid, stat in processes()}
 
 
 def descendants(ancestor: int) -> list[int]:

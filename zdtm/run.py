@@ -2,7 +2,7 @@
 
 build      the program is compiled
 start      it says READY
-dump       the engine saves the tree            a failed dump must leave it as it was, else: unharmed
+dump       the engine saves the tree            a failed dump must leave all as it was, else: unharmed, leftovers
 gone       … and ends it (norst: lets it run; stop: stops it)
 restore    the engine brings it back, to our own children
 state      what can be seen from outside is what it was
@@ -74,7 +74,7 @@ class Run:
         self.tree.start(executable)
         before, world = self.tree.state(), leftovers.survey(self._places())
         for number in range(1, self.settings.iters + 1):
-            self._checkpoint(number, before)
+            self._checkpoint(number, before, world)
             self._check_leftovers(world, self._places())
         self._enter("verdict")
         self.tree.check_verdict()
@@ -88,14 +88,14 @@ class Run:
 
     # ---- one checkpoint
 
-    def _checkpoint(self, number: int, before: State) -> None:
+    def _checkpoint(self, number: int, before: State, world: leftovers.World) -> None:
         images = self.directory / "images" / str(number)
         images.mkdir(parents=True)
         detail = f"{number}/{self.settings.iters}" if self.settings.iters > 1 else ""
         if self.test.transition:
             self.nursery.rest(random.uniform(0, 0.3))
         self._enter("dump", detail)
-        self._dump(images, before)
+        self._dump(images, before, world)
         self._enter("gone", detail)
         self._check_dumped()
         if self.settings.mode != "norst":
@@ -104,13 +104,13 @@ class Run:
         self._enter("state", detail)
         self.tree.check_state(before)
 
-    def _dump(self, images: Path, before: State) -> None:
+    def _dump(self, images: Path, before: State, world: leftovers.World) -> None:
         engine, mode = self.settings.engine, self.settings.mode
         words = engines.dump_words(engine, self.tree.pid, images, mode, self.options)
         try:
             self._engine(words, images / "dump.log")
         except Failure as failure:
-            self._check_unharmed(before, failure)
+            self._check_unharmed(before, world, failure)
             raise
         if complaint := image_complaint(images):
             raise Failure(complaint)
@@ -138,7 +138,9 @@ class Run:
             os.kill(pid, signal.SIGKILL)
             raise Failure(f"the engine was not done after {late}", hard=True) from None
         if status:
-            raise Failure(f"the engine {describe_status(status)}", hard=os.WIFSIGNALED(status))
+            said = "\n".join(logs.read(log) + logs.read(place.output))
+            crash = os.WIFSIGNALED(status) or logs.is_crash(said)
+            raise Failure(f"the engine {describe_status(status)}", hard=crash)
 
     # ---- checks
 
@@ -150,11 +152,12 @@ class Run:
             self.tree.end_stopped()
         self.tree.check_gone("the dump")
 
-    def _check_unharmed(self, before: State, failure: Failure) -> None:
-        """After a failed dump the tree must be as it was and pass its own check."""
+    def _check_unharmed(self, before: State, world: leftovers.World, failure: Failure) -> None:
+        """After a failed dump the tree must be as it was, pass its own check, and nothing else must be there."""
         self._enter("unharmed")
         try:
             self.tree.check_state(before)
+            self._check_leftovers(world, self._places())
             self.tree.check_verdict()
         except Failure as harm:
             raise Failure(f"{failure}, and the tree was harmed: {harm}", failure.hard) from None

@@ -86,6 +86,8 @@ class Runner:
         pipe = subprocess.PIPE
         with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, start_new_session=True, cwd=root) as worker:
             self._workers.add(worker)
+            if self._stopping:  # it was born while the others were told to end
+                worker.terminate()
             try:
                 yield worker
             finally:

@@ -76,10 +76,12 @@ class Tree:
         self.pid = self.nursery.spawn([*interpreter, executable, *self.test.arguments], place)
         self.nursery.until(self._has_started, self.timeout)
         lines = logs.read(self.log)
-        if reason := logs.skip_reason(lines):
+        if logs.is_ready(lines):
+            return
+        status = self.nursery.wait(self.pid, 0)
+        if reason := logs.skip_reason(lines, status):
             raise Skip(reason)
-        if not logs.is_ready(lines):
-            raise Failure(logs.complaint(lines, self.nursery.wait(self.pid, 0)), hard=True)
+        raise Failure(logs.complaint(lines, status), hard=True)
 
     def _has_started(self) -> bool:
         return logs.is_ready(logs.read(self.log)) or self.nursery.has_ended(self.pid)
@@ -133,6 +135,10 @@ class Tree:
             raise Failure("the dump ended the tree that it was told to leave running")
 
     def check_stopped(self) -> None:
+        """All of it stands still, and it is there at all."""
+        if self.nursery.has_ended(self.pid):
+            raise Failure("the tree has ended that should be stopped")
+
         def moving() -> list[int]:
             return [pid for pid, stat in self._stats() if stat.state not in "TZ"]
 

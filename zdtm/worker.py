@@ -24,15 +24,17 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from . import build, syscalls
 from .description import Description, load
 from .engines import Engine
-from .nursery import HANDLED, Interrupted
+from .nursery import HANDLED, Interrupted, pause
 from .results import Circumstances, Outcome, Result, judge
 from .run import Run
 from .settings import Settings
+
+_POLL = 0.02  # seconds
 
 
 def main() -> int:
@@ -105,8 +107,18 @@ def _keep(directory: Path, name: str) -> None:
 def _lock(alone: bool) -> Iterator[None]:
     """Tests that need to be alone keep all others out, whoever runs them."""
     with open(build.directory() / "alone.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        _acquire(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
+
+
+def _acquire(file: TextIO, kind: int) -> None:
+    """Raises Interrupted: others may hold the lock for minutes, and a flock() that waits hears of no signal here."""
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pause(_POLL)
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:

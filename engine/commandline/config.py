@@ -78,8 +78,8 @@ def _options(path: str, lines: list[str]) -> Iterator[Given]:
 def _read(words: list[str]) -> list[Given]:
     if len(words) > 2:
         raise UsageError(f"'{words[2]}' after the value")
-    options, extra = read(["--" + "=".join(words)])
-    if extra:
+    options, _ = read(["--" + "=".join(words)])
+    if not options:  # a pair of quotes alone
         raise UsageError("an option is expected")
     return options
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from engine.commandline.getopt import Given
 
+_SAME = {"daemon": "restore_detached"}  # two names of one setting in CRIU: the last one counts
 _NONE = "none"  # as a value it asks for nothing: --cpu-cap=none
 
 
@@ -47,7 +48,8 @@ def settle(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
 def _fold(given: Iterable[Given]) -> dict[str, Any]:
     values = {option.field: option.default for option in OPTIONS}
     for one in given:
-        values[one.option.field] = one.value(values[one.option.field])
+        field = _SAME.get(one.option.field, one.option.field)
+        values[field] = one.value(values[field])
     return values
 
 
@@ -75,7 +77,7 @@ def restore_options(settings: Settings) -> RestoreOptions:
     values = settings.values
     options = RestoreOptions(**_shared(settings, RestoreOptions._fields))
     options = options._replace(
-        detached=values["restore_detached"] or values["daemon"],
+        detached=values["restore_detached"],
         sibling=values["restore_sibling"],
         exec_cmd=settings.words[1:] if values["exec_cmd"] else (),
     )

@@ -162,7 +162,7 @@ NETWORK = (
     _switch("tcp-close", "DR", "restore TCP connections as closed ones", reason=_NO_TCP),
     _switch("skip-in-flight", "D", "ignore connections that nobody has accepted yet", reason=_NO_TCP),
     _value("network-lock", "METHOD", "D", "iptables, nftables or skip",
-           fold=last(choice("iptables", "nftables", "skip")), default="iptables", reason=_NO_TCP),
+           fold=last(choice("iptables", "nftables", "skip", "none")), default="iptables", reason=_NO_TCP),
     _value("ext-unix-sk", "INODES", "DR", "accept datagram peers outside of the tree", letter="x",
            fold=last(bool, True), default=False, optional=True, reason="such sockets are refused by name"),
     _value("veth-pair", "IN=OUT", "R", "name of the outer end of a veth pair", refused="R",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Fold = Callable[[object, str | None], object]
     Reader = Callable[[str], object]
 
+_LARGEST = (1 << 31) - 1  # what an int of C holds: descriptors, pids, seconds
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -45,22 +46,27 @@ def louder(old: object, text: str | None) -> object:
     if text is None:
         return old + 1
     if text.startswith("v"):
-        return old + 1 + len(text)
+        return old + 1 + len(text) - len(text.lstrip("v"))
     digits = text[: len(text) - len(text.lstrip("0123456789"))]
     return int(digits or "0")
 
 
 def text(given: str) -> str:
+    """Any text."""
     return given
 
 
 def number(given: str) -> int:
+    """Digits alone: no sign, no blanks, no base."""
     if not given.isascii() or not given.isdigit():
         raise ValueError("a number that is not negative is expected")
+    if len(given) > len(str(_LARGEST)) or int(given) > _LARGEST:
+        raise ValueError(f"a number of at most {_LARGEST} is expected")
     return int(given)
 
 
 def positive(given: str) -> int:
+    """A number above 0: a pid, a port."""
     value = number(given)
     if value == 0:
         raise ValueError("a number above 0 is expected")

@@ -11,12 +11,11 @@ Without FILE: standard input and output.
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 from engine.errors import AmberError, ImageError, KernelError
 from engine.images import crit
-from engine.images.contents import write_contents
+from engine.surroundings import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ def run(argv: list[str]) -> int:
     except AmberError as error:
         sys.stderr.write(f"amber: {error}\n")
         return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -102,10 +99,10 @@ def _write_json(options: Namespace, image: dict[str, Any], indent: int | None) -
 
 def _write(options: Namespace, data: bytes) -> None:
     if not options.out:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        say(data)
         return
     try:
-        write_contents(options.out, data)
+        with open(options.out, "wb") as file:  # blocking: it may be a pipe, such as /dev/stdout
+            file.write(data)
     except OSError as error:
         raise KernelError("write", error.errno or 0, options.out) from None

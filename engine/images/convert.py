@@ -46,7 +46,7 @@ def from_dict(values: Any, message: Any, where: str) -> Any:
     for name, value in values.items():
         field = message.DESCRIPTOR.fields_by_name.get(name)
         if name == UNKNOWN:
-            message.MergeFromString(parse_bytes(value, f"{where}.{name}"))
+            _merge_unknown(message, value, f"{where}.{name}")
         elif field is None:
             _refuse(f"{where}.{name}", f"{message.DESCRIPTOR.name} has no such field")
         else:
@@ -103,6 +103,15 @@ def _show_name(name: bytes) -> str:
     return text.decode()
 
 
+def _merge_unknown(message: Any, value: Any, where: str) -> None:
+    from google.protobuf.message import DecodeError
+
+    try:
+        message.MergeFromString(parse_bytes(value, where))
+    except DecodeError:
+        _refuse(where, f"{value!r:.60} are no fields of a message")
+
+
 def _set(message: Any, field: Any, value: Any, where: str) -> None:
     if is_repeated(field):
         _check(value, list, where)
@@ -119,16 +128,16 @@ def _put(message: Any, field: Any, value: Any, where: str) -> None:
         child = present.add() if repeated else present
         child.SetInParent()
         from_dict(value, child, where)
-    elif field.type == field.TYPE_STRING:
-        set_text(message, field.name, _check(value, str, where))
-    else:
-        try:
-            if repeated:
-                present.extend(_parse_item(message, field, value, where))
-            else:
-                setattr(message, field.name, _parse(message, field, value, where))
-        except (TypeError, ValueError) as error:
-            _refuse(where, f"{value!r:.60} does not fit: {error}")
+        return
+    try:
+        if field.type == field.TYPE_STRING:
+            set_text(message, field.name, _check(value, str, where))
+        elif repeated:
+            present.extend(_parse_item(message, field, value, where))
+        else:
+            setattr(message, field.name, _parse(message, field, value, where))
+    except (TypeError, ValueError, OverflowError) as error:
+        _refuse(where, f"{value!r:.60} does not fit: {error}")
 
 
 def _parse_item(message: Any, field: Any, value: Any, where: str) -> list[Any]:

@@ -17,7 +17,7 @@ import os
 
 from engine.errors import ImageError, KernelError
 from engine.images.catalog import CATALOG, SERVICES
-from engine.images.contents import read_contents, write_contents
+from engine.images.contents import read_contents, write_all, write_contents
 from engine.images.format import V1, V1_1, image_bytes, read_image
 from engine.images.payload import RULES
 
@@ -33,13 +33,14 @@ if TYPE_CHECKING:
 class ImageDir:
     """An open image directory. Every failure names the file."""
 
-    __slots__ = ("_fd", "_made", "_version", "place")
+    __slots__ = ("_fd", "_made", "_posted", "_version", "place")
 
     def __init__(self, path_or_fd: str | int) -> None:
         """Open the directory, which must exist. A descriptor stays the caller's."""
         self._fd = -1
         self._version: int | None = None  # img_version of the inventory, once it was read
         self._made: set[str] = set()  # what `discard` removes
+        self._posted: list[tuple[str, bytes]] = []
         given = f"/proc/self/fd/{path_or_fd}" if isinstance(path_or_fd, int) else path_or_fd
         try:
             self._fd = os.open(given, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -93,6 +94,23 @@ class ImageDir:
             self._write(name, image_bytes(type_, messages, self._named(name)))
         else:
             self._remove(name)
+
+    def post(self, kind: str, ident: int | str | None, messages: Iterable[Any]) -> None:
+        """The same, but the file is written when `flush` is called, with all others that wait then."""
+        type_ = CATALOG[kind]
+        name = type_.name(ident)
+        messages = list(messages)
+        if messages:
+            self._posted.append((name, image_bytes(type_, messages, self._named(name))))
+        else:
+            self._remove(name)
+
+    def flush(self) -> None:
+        """Writes what was posted: many files in one crossing into C, by both cores."""
+        posted, self._posted = self._posted, []
+        self._made.update(name for name, _ in posted)
+        for name, error in write_all(self._fd, posted):
+            raise self._failure(name, error)
 
     def discard(self) -> None:
         """Remove every file that was made through this object, as far as possible: a dump has failed."""
@@ -148,7 +166,7 @@ class ImageDir:
         return self._named(name)
 
     def _named(self, name: str) -> str:
-        return os.path.join(self.place, name)
+        return f"{self.place}/{name}"
 
     def _has(self, name: str) -> bool:
         try:
@@ -162,8 +180,11 @@ class ImageDir:
         try:
             write_contents(name, data, self._fd)
         except OSError as error:
-            remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise KernelError("write", error.errno or 0, self._named(name), remedy) from None
+            raise self._failure(name, error.errno or 0) from None
+
+    def _failure(self, name: str, error: int) -> KernelError:
+        remedy = "free some space" if error in (errno.ENOSPC, errno.EDQUOT) else ""
+        return KernelError("write", error, self._named(name), remedy)
 
     def _remove(self, name: str) -> None:
         try:

@@ -108,9 +108,7 @@ def parse_number(text: str, field: str, options: dict[str, Any]) -> int:
     """A number from what `show_number` gave, or in Python's notation. ValueError when it is neither."""
     text = text.strip()
     if table := options.get("flags"):
-        bits = FLAGS[table]
-        names = filter(None, map(str.strip, text.split("|")))
-        return sum({bits[name] if name in bits else int(name, 0) for name in names})
+        return _parse_flags(text, FLAGS[table])
     if (table := options.get("dict")) and text in WORDS[table, field]:
         return WORDS[table, field][text]
     if options.get("dev") and ":" in text:
@@ -143,6 +141,13 @@ def _show_flags(value: int, bits: dict[str, int]) -> str:
     names = [name for name, bit in bits.items() if value & bit]
     rest = value & ~sum(bits.values())
     return " | ".join(names + [f"{rest:#x}"] * bool(rest))
+
+
+def _parse_flags(text: str, bits: dict[str, int]) -> int:
+    value = 0
+    for name in filter(None, map(str.strip, text.split("|"))):
+        value |= bits[name] if name in bits else int(name, 0)
+    return value
 
 
 def _word(value: int, words: dict[str, int]) -> str | int:

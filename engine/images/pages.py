@@ -1,11 +1,13 @@
 """Pages files: raw memory, one page after the other.
 
 Room is reserved before the tree is frozen: the file gets its blocks and our mapping of it its page tables, so that
-during the freeze there is nothing left to do but to copy, from the tasks' memory straight into the file's pages.
+during the freeze there is nothing left to do but to copy, from the tasks' memory straight into the file's pages. That
+takes its time, so it is done beside all else that comes before the freeze.
 """
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import stat
@@ -42,39 +44,91 @@ def check_pages(path: str, need: int, referrer: str) -> None:
         raise ImageError(f"{path}: is truncated; {need} bytes are needed, it has {status.st_size}")
 
 
+class Populating:
+    """A mapping that is given its pages by threads of the extension, while Python goes on."""
+
+    __slots__ = ("_done", "_error")
+
+    def __init__(self, address: int, size: int) -> None:
+        self._error = 0
+        self._done = _thread.allocate_lock()
+        self._done.acquire()
+        _thread.start_new_thread(self._run, (address, size))
+
+    def _run(self, address: int, size: int) -> None:
+        try:
+            self._error = lib.populate(address, size)
+        finally:
+            self._done.release()
+
+    def wait(self) -> int:
+        """0 or a negative errno."""
+        with self._done:
+            return self._error
+
+
 class PagesFile:
     """One pages-N.img that is being written."""
 
-    __slots__ = ("_address", "_fd", "_reserved", "_used", "number", "path")
+    __slots__ = ("_address", "_fd", "_populating", "_reserved", "_used", "number", "path")
 
     def __init__(self, number: int, path: str, estimate: int) -> None:
         """`estimate` is the number of bytes that are probably needed; more is possible, but costs frozen time."""
         self.number, self.path = number, path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._address = self._reserved = self._used = 0
-        self.reserve(estimate)
+        self._populating: Populating | None = None
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise KernelError("open", error.errno or 0, path) from None
+        try:
+            self.reserve(estimate)
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def reserve(self, size: int) -> None:
         """Makes sure that the file has room for `size` bytes."""
         size = size + PAGE - 1 & -PAGE
         if size <= self._reserved:
             return
-        try:
-            os.posix_fallocate(self._fd, 0, size)
-        except OSError as error:
-            remedy = "free some space, or choose another --images-dir" if error.errno == errno.ENOSPC else ""
-            raise KernelError("fallocate", error.errno or 0, f"{self.path}, {size} bytes", remedy) from None
+        self.settle()
         self._unmap()
-        address = lib.map_file(self._fd, 0, size, 1, int(self._on_tmpfs()))
+        on_tmpfs = self._on_tmpfs()
+        self._allocate(size, os.ftruncate if on_tmpfs else _fallocate)
+        address = lib.map_file(self._fd, 0, size, 1, 0)
         if address < 0:
             raise KernelError("mmap", -address, self.path)
         self._address, self._reserved = address, size
+        if on_tmpfs:  # only there do page tables made in advance pay: elsewhere they would dirty the whole file
+            self._populating = Populating(address, size)
+
+    def settle(self) -> None:
+        """Waits until the room is there: before the freeze."""
+        if self._populating is not None:
+            populating, self._populating = self._populating, None
+            error = populating.wait()
+            if error == -errno.EINVAL:  # MADV_POPULATE_WRITE is unknown before Linux 5.14: no page tables, but room
+                self._allocate(self._reserved, _fallocate)
+            elif error:
+                raise self._no_room(errno.ENOSPC if error == -errno.EFAULT else -error, self._reserved)
+
+    def _allocate(self, size: int, way: Callable[[int, int], None]) -> None:
+        try:
+            way(self._fd, size)
+        except OSError as error:
+            raise self._no_room(error.errno or 0, size) from None
+
+    def _no_room(self, error: int, size: int) -> KernelError:
+        remedy = "free some space, or choose another --images-dir" if error == errno.ENOSPC else ""
+        return KernelError("fallocate", error, f"{self.path}, {size} bytes", remedy)
 
     def copy(self, pid: int, runs: Sequence[tuple[int, int]], gently: Callable[[int], bool]) -> int:
         """Appends the memory of a stopped task: (start, end) in order. Where `gently`(start) says so it is read through
         /proc/PID/mem (engine/kernel/calls.py says why). Returns the number of pages."""
         total = sum(end - start for start, end in runs)
         self.reserve(self._used + total)
+        self.settle()
         fast: list[tuple[int, int, int]] = []
         gentle: list[tuple[int, int, int]] = []
         at = self._address + self._used
@@ -95,6 +149,8 @@ class PagesFile:
 
     def close(self) -> None:
         """Cuts the file to what was written; an empty one is removed."""
+        if self._populating is not None:
+            self._populating.wait()
         self._unmap()
         os.ftruncate(self._fd, self._used)
         os.close(self._fd)
@@ -107,7 +163,10 @@ class PagesFile:
             self._address = 0
 
     def _on_tmpfs(self) -> bool:
-        """Only there do page tables made in advance pay: elsewhere they would dirty the whole file."""
         buffer = ffi.new("long[16]")
         calls.syscall("fstatfs", self._fd, int(ffi.cast("uint64_t", buffer)), subject=self.path)
         return bool(buffer[0] == TMPFS_MAGIC)
+
+
+def _fallocate(fd: int, size: int) -> None:
+    os.posix_fallocate(fd, 0, size)

@@ -153,5 +153,7 @@ def _spare_well_known_types(make_first_class: Callable[[], object]) -> None:
     stand_in = sys.modules[WELL_KNOWN] = ModuleType(WELL_KNOWN)
     vars(stand_in)["WKTBASES"] = table
     vars(internal)["__getattr__"] = import_late
-    make_first_class()
-    del sys.modules[WELL_KNOWN]
+    try:
+        make_first_class()
+    finally:  # when it fails, the usual modules of protobuf serve, and need the real one
+        del sys.modules[WELL_KNOWN]

@@ -11,7 +11,9 @@ import os
 
 from engine.abi import ptrace as abi
 from engine.errors import AmberError, KernelError, Obstacle, Refused
+from engine.kernel import ptrace, threads
 from engine.kernel.proc import PF_KTHREAD, ProcDir, parse_children
+from engine.kernel.proc.ahead import hold_children
 from engine.kernel.ptrace import Gone, Tracee
 from engine.signals import signal
 
@@ -31,6 +33,7 @@ REFUSED = {"P57": "tasks that a debugger traces", "P58": "processes whose first 
 
 SEIZE_OPTIONS = abi.PTRACE_O_TRACESYSGOOD
 ESRCH, EPERM = 3, 1
+MANY = 4  # threads, from which on it pays to read their files together
 
 
 class Frozen:
@@ -60,6 +63,7 @@ class Freezer:
         self.root, self.timeout, self.group = root, timeout, group
         self.processes: list[Frozen] = []  # parents before children
         self._seen: dict[int, Frozen] = {}
+        self._killed = False
 
     def freeze(self) -> None:
         """Stops every thread of the tree; AmberError when that takes too long, and then all run again."""
@@ -87,7 +91,10 @@ class Freezer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.thaw()
+        if self._killed:
+            self._reap()
+        else:
+            self.thaw()
 
     def thaw(self) -> None:
         """Lets every thread go on from where it was, and the group be as it was."""
@@ -102,10 +109,14 @@ class Freezer:
         self._forget()
 
     def kill(self) -> None:
-        """SIGKILL for every process; children first, so that no parent sees one die."""
+        """SIGKILL for every process; children first, so that no parent sees one die. Their ends are awaited on the way
+        out."""
+        self._killed = True
         for frozen in reversed(self.processes):
             if not frozen.zombie:
                 os.kill(frozen.pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
         for frozen in reversed(self.processes):
             for tracee in reversed(frozen.threads):
                 _await_end(tracee)
@@ -171,10 +182,7 @@ class Freezer:
         known: set[int] = set()
         while new := [tid for tid in frozen.proc.tasks() if tid not in known]:
             known.update(new)
-            fresh = [tracee for tid in new if (tracee := _seize(frozen, tid))]
-            frozen.threads += fresh
-            for tracee in fresh:
-                tracee.interrupt()
+            fresh = _seize(frozen, new)
             if not self.group:
                 _await_stops(frozen, fresh)
         frozen.threads.sort(key=lambda t: t.tid != frozen.pid)
@@ -185,6 +193,8 @@ class Freezer:
     def _children(self, frozen: Frozen) -> list[int]:
         if frozen.zombie:
             return []
+        if len(frozen.threads) > MANY:
+            hold_children(frozen.proc, [thread.tid for thread in frozen.threads])
         return [pid for t in frozen.threads for pid in parse_children(frozen.proc.read(f"task/{t.tid}/children"))]
 
 
@@ -207,27 +217,31 @@ class Alarm:
 
 
 def _await_stops(frozen: Frozen, tracees: list[Tracee]) -> None:
-    for tracee in tracees:
+    statuses = threads.wait([tracee.tid for tracee in tracees])
+    for tracee, status in zip(tracees, statuses, strict=True):
         try:
-            tracee.wait_frozen()
+            tracee.froze(status)
         except Gone:
             frozen.threads.remove(tracee)
             if tracee.tid == frozen.pid:
                 raise
 
 
-def _seize(frozen: Frozen, tid: int) -> Tracee | None:
-    """None when the thread ended before we came."""
-    tracee = Tracee(frozen.pid, tid)
-    try:
-        tracee.seize(SEIZE_OPTIONS)
-    except KernelError as error:
-        if error.errno == ESRCH or _has_ended(frozen, tid):
-            return None
-        if error.errno == EPERM:
-            _explain_denial(frozen, tid)
-        raise
-    return tracee
+def _seize(frozen: Frozen, tids: list[int]) -> list[Tracee]:
+    """Those that were still there, asked to stop. They are noted at once: whatever happens, `thaw` finds them."""
+    requests = threads.Requests()
+    for tid in tids:
+        requests.add(abi.PTRACE_SEIZE, tid, 0, SEIZE_OPTIONS)
+        requests.add(abi.PTRACE_INTERRUPT, tid)
+    results = requests.run()[::2]
+    fresh = [Tracee(frozen.pid, tid) for tid, result in zip(tids, results, strict=True) if result == 0]
+    frozen.threads += fresh
+    for tid, result in zip(tids, results, strict=True):
+        if result < 0 and result != -ESRCH and not _has_ended(frozen, tid):
+            if result == -EPERM:
+                _explain_denial(frozen, tid)
+            raise KernelError("PTRACE_SEIZE", -result, f"task {tid}", ptrace.hint(result))
+    return fresh
 
 
 def _has_ended(frozen: Frozen, tid: int) -> bool:

@@ -8,6 +8,7 @@ runs home by itself (docs/injection.md).
 from __future__ import annotations
 
 import struct
+from operator import itemgetter
 
 from engine.tuples import NamedTuple
 
@@ -50,6 +51,8 @@ _GREGS = [
     "rip",
     "eflags",
 ]
+_in_order = itemgetter(*_GREGS)
+_GENERAL = struct.Struct("<18Q")
 _HEAD = struct.Struct("<QQQQIIQ")  # pretcode, uc_flags, uc_link, uc_stack: sp, flags, pad, size
 _REST = struct.Struct("<4H4QQ64s")  # segments; err, trapno, oldmask, cr2; fpstate; reserved
 _FRAME_SIZE = 0x200
@@ -79,7 +82,7 @@ class Home(NamedTuple):
         fpstate = address + _FRAME_SIZE + 63 & -64
         registers = restarted(self.registers)
         packed = _HEAD.pack(restorer, UC_FLAGS, 0, 0, KEEP_ALTSTACK, 0, 0)
-        packed += struct.pack("<18Q", *(registers[name] for name in _GREGS))
+        packed += _GENERAL.pack(*_in_order(registers))
         packed += _REST.pack(registers["cs"], 0, 0, registers["ss"], 0, 0, 0, 0, fpstate, b"")
         packed += self.mask.to_bytes(8, "little")
         return address, packed.ljust(fpstate - address, b"\0") + self._fpstate()

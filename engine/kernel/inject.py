@@ -9,6 +9,9 @@ The states of an injection, one way only:
     HALTED     the plan ran in every thread that has a part in it
     CURED      arena gone, registers, masks and stack bytes as they were
 
+All processes of a tree go through them together, so that both cores are at work and no call of ours waits for one task
+alone.
+
 At any instruction of this the engine may be killed: a thread that is let go runs to the end of the piece of code it
 is in, and from there home by `rt_sigreturn` (engine/kernel/home.py). What can stay behind is the mapping of an arena;
 the next visit removes it. Seccomp filters are suspended while traced; all signals but the halt signal are
@@ -24,14 +27,13 @@ from engine.abi import mman
 from engine.abi import ptrace as abi
 from engine.abi.syscalls import NR
 from engine.errors import AmberError, EngineBug, Obstacle, PlanError, Refused
-from engine.kernel import calls
+from engine.kernel import calls, threads
 from engine.kernel._native import ffi, lib
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
-from engine.plan import blob, rules
-from engine.plan.builder import STACK, Plan
+from engine.plan import blob
+from engine.plan.builder import STACK
 from engine.plan.listing import brief
-from engine.plan.ops import CONTROL, HALT, UNEXPECTED
-from engine.plan.verify import verify
+from engine.plan.ops import CONTROL, HALT, UNEXPECTED, Ref
 from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -40,12 +42,15 @@ if TYPE_CHECKING:
 
     from engine.kernel.home import Home
     from engine.kernel.proc import Mapping
-    from engine.plan.builder import Actor
+    from engine.plan.builder import Actor, Plan
+    from engine.questions import Form
 
 ALL_PERMISSIONS = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
 ARENAS, ARENAS_END = 0x616D62657000, 0x616E62657000  # "amber" in hexadecimal: where arenas are asked for
 RED_ZONE = 128  # bytes below rsp that belong to the function (System V ABI, x86-64)
 U64 = (1 << 64) - 1
+ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")  # of a system call (syscall(2))
+HOME = "ptrace, to put a task back,"
 SYSCALL_RET = b"\x0f\x05\xc3"
 SIGRETURNS = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")  # mov $15; syscall
 # Signals whose default is to be ignored, in the order in which we would rather use them.
@@ -107,44 +112,163 @@ def is_arena(mapping: Mapping) -> bool:
     return ours and mapping.name == "/dev/zero (deleted)" and mapping.prot == ALL_PERMISSIONS
 
 
+class Call(NamedTuple):
+    """One system call to be made in a stopped thread, through code that is its own."""
+
+    injection: Injection
+    thread: Tracee
+    frame: int  # address of a frame that leads home: where the call returns to
+    nr: int
+    args: Sequence[int]
+
+
+def make(calls: Sequence[Call]) -> list[int]:
+    """Makes calls in different threads, all at once; the results are values or negative errnos."""
+    requests, tracees = threads.Requests(), [call.thread for call in calls]
+    for injection, thread, frame, nr, args in calls:
+        registers = dict(injection.homes[thread.tid].registers)
+        registers |= dict.fromkeys(ARGUMENTS, 0)
+        registers |= dict(zip(ARGUMENTS, args, strict=False))
+        registers |= {"rax": nr, "orig_rax": U64, "rip": injection.gadgets.syscall, "rsp": frame}
+        requests.set_registers(thread.tid, registers)
+        requests.set_signal_mask(thread.tid, U64)  # after the registers: were we killed between, the frame unblocks
+    threads.must(requests.run(), [thread.tid for thread in tracees], "ptrace, to prepare a call,")
+    for _ in range(2):  # into the call, and out of it
+        threads.run_to_call(tracees)
+    results = [thread.registers()["rax"] for thread in tracees]
+    return [result - (1 << 64) if result >> 63 else result for result in results]
+
+
+def run(injections: Sequence[Injection]) -> None:
+    """Runs the form of each process in it: each actor in the thread it is for, everybody at once; returns when all have
+    halted. A form for fewer threads than there are leaves the others alone."""
+    load(injections)
+    requests = threads.Requests()
+    tids = [tid for injection in injections for tid in injection.start(requests)]
+    threads.must(requests.run(), tids, "ptrace, to start our code,")
+    statuses = iter(threads.wait(tids))
+    for injection in injections:
+        for thread, actor in injection.parts():
+            injection.await_halt(thread, actor, next(statuses))
+    for injection in injections:
+        injection.raise_errors()
+
+
+def load(injections: Sequence[Injection]) -> None:
+    """Every process gets its arena, and in it the plan and a frame for each thread that leads home."""
+    for injection in injections:
+        injection.guard()
+    flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
+    sizes = [injection.form.plan.size for injection in injections]
+    wanted = [(i, (i.hint, size, ALL_PERMISSIONS, flags, U64, 0)) for i, size in zip(injections, sizes, strict=True)]
+    bases = _remote("mmap", wanted)
+    for injection, base in zip(injections, bases, strict=True):
+        injection.base = base  # all of them first: whatever happens now, `cure` knows what to remove
+    for injection in injections:
+        injection.fill()
+
+
+def cure(injections: Sequence[Injection]) -> None:
+    """Puts everything back. If that fails for some, the others are cured all the same."""
+    try:
+        _cure([injection for injection in injections if not injection.cured])
+    except AmberError:
+        errors = [error for injection in injections if (error := _cure_alone(injection))]
+        if errors:
+            raise errors[0] from None
+
+
+def _cure_alone(injection: Injection) -> AmberError | None:
+    try:
+        if not injection.cured:
+            _cure([injection])
+    except AmberError as error:
+        return error
+    return None
+
+
+def _cure(injections: Sequence[Injection]) -> None:
+    """The other threads first: they stand in the arena that then goes."""
+    requests = threads.Requests()
+    tids = [tid for injection in injections for tid in injection.send_home(injection.threads[1:], requests)]
+    threads.must(requests.run(), tids, HOME)
+    _remote("munmap", [(i, (i.base, i.release())) for i in injections if i.base])
+    for injection in injections:
+        injection.base = 0
+    _remote("munmap", [(i, (arena.start, arena.end - arena.start)) for i in injections for arena in i.left[:1]])
+    for injection in injections:
+        for arena in injection.left[1:]:
+            _remote("munmap", [(injection, (arena.start, arena.end - arena.start))])
+    requests = threads.Requests()
+    tids = [tid for injection in injections for tid in injection.send_home([injection.leader], requests)]
+    threads.must(requests.run(), tids, HOME)
+    for injection in injections:
+        injection.put_back()
+
+
+def _remote(name: str, wanted: Sequence[tuple[Injection, tuple[int, ...]]]) -> list[int]:
+    """One system call in each of several leaders; PlanError when one fails."""
+    if not wanted:
+        return []
+    results = make([Call(i, i.leader, i.scratch, getattr(NR, name), args) for i, args in wanted])
+    for (injection, args), result in zip(wanted, results, strict=True):
+        if -4096 < result < 0:
+            raise PlanError(str(injection.leader), f"{name}{args}", -result)
+    return results
+
+
 class Injection:
-    """One process that plans run in. `threads[0]` is the leader."""
+    """One process that a form runs in. `threads[0]` is the leader."""
 
     def __init__(
-        self, threads: Sequence[Tracee], homes: dict[int, Home], gadgets: Gadgets, mappings: Sequence[Mapping]
+        self, tracees: Sequence[Tracee], homes: dict[int, Home], gadgets: Gadgets, mappings: Sequence[Mapping]
     ) -> None:
-        self.threads, self.homes = threads, homes
-        self.leader = threads[0]
+        self.threads, self.homes = tracees, homes
+        self.leader = tracees[0]
+        self.form: Form
+        self.halt = QUIET_SIGNALS[0]  # signal to halt by; 0: the process is stopped at every system call
         self.base = 0
         self.left: list[Mapping] = []  # arenas of engines that were killed, to be removed with ours
-        self.view: mmap.mmap | None = None
-        self._mem = os.open(f"/proc/{self.leader.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
-        self._scratch = self._find_scratch(mappings)
+        self.cured = False
+        self._view: mmap.mmap | None = None
         self._saved = b""
-        self.gadgets = gadgets if self._are_there(gadgets) else find_gadgets(self.leader.pid, mappings)
+        self._mem = os.open(f"/proc/{self.leader.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.scratch = self._find_scratch(mappings)
+            self.gadgets = gadgets if self._are_there(gadgets) else find_gadgets(self.leader.pid, mappings)
+        except BaseException:
+            os.close(self._mem)
+            raise
 
-    def run(self, plan: Plan, actors: dict[int, Actor]) -> None:
-        """Runs each actor in the thread (tid) it is for, all at once; returns when all have halted."""
-        view = self._load(plan, actors)
-        for tid, actor in actors.items():
-            self._start(self._thread(tid), plan, actor)
-        for tid, actor in actors.items():
-            self._await_halt(self._thread(tid), plan, actor)
-        for actor in actors.values():
-            raise_error(plan, actor, view)
-
-    def step(self, plan: Plan, actors: dict[int, Actor], show: Callable[[str], None]) -> None:
-        """The same without the blob, one thread and one call after the other, each shown (stepping.py)."""
+    def step(self, show: Callable[[str], None]) -> None:
+        """What `run` does without the blob, one thread and one call after the other, each shown (stepping.py)."""
         from engine.kernel.stepping import Stopped, step_through
         from engine.plan.step import WAITING, Runner
 
-        view = self._load(plan, actors)
-        for tid, actor in actors.items():
-            world = Stopped(self, self._thread(tid), plan)
-            if step_through(Runner(plan, actor, self.base, memoryview(view), world), show) == WAITING:
+        load([self])
+        for thread, actor in self.parts():
+            world = Stopped(self, thread, self.form.plan)
+            if step_through(Runner(self.form.plan, actor, self.base, self.answers(), world), show) == WAITING:
                 raise EngineBug(f"{actor.name} waits: threads that are asked questions do not meet")
-        for actor in actors.values():
-            raise_error(plan, actor, view)
+        self.raise_errors()
+
+    def parts(self) -> list[tuple[Tracee, Actor]]:
+        """Who runs what."""
+        return list(zip(self.threads, self.form.actors, strict=False))
+
+    def raise_errors(self) -> None:
+        """PlanError if an op failed."""
+        for thread, actor in self.parts():
+            raise_error(self.form.plan, actor, self._arena, str(thread))
+
+    def answers(self) -> memoryview:
+        """The arena, after a plan ran in it; to be released before the task is cured."""
+        return memoryview(self._arena)
+
+    @property
+    def _arena(self) -> mmap.mmap:
+        assert self._view is not None
+        return self._view
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of the process' memory."""
@@ -154,116 +278,100 @@ class Injection:
         """The way back."""
         os.pwrite(self._mem, content, address)
 
-    def _load(self, plan: Plan, actors: dict[int, Actor]) -> mmap.mmap:
-        """The arena with the plan, and in it a frame for each thread that leads home."""
-        self._guard()
-        frames = {tid: plan.buffer(self.homes[tid].frame_size + 64) for tid in actors}
-        for tid, actor in actors.items():
-            actor.frame = frames[tid] + 0
-        self._make_room(plan.layout())
-        assert self.view is not None
-        self.view[: plan.size] = encoded(plan, actors.values(), self.base)
-        for tid, ref in frames.items():
-            offset = plan.offset(ref)
-            _, frame = self.homes[tid].frame(self.base + offset, self.gadgets.sigreturn)
-            self.view[offset : offset + len(frame)] = frame
-        return self.view
+    @property
+    def hint(self) -> int:
+        """Where to ask for an arena."""
+        return max((arena.end for arena in self.left), default=ARENAS)
 
-    def cure(self) -> None:
-        """Puts everything back. The other threads first: they stand in the arena that then goes."""
-        for thread in self.threads[1:]:
-            self._send_home(thread)
-        if self.base:
-            assert self.view is not None
-            size = len(self.view)
-            self.view.close()
-            self._remote("munmap", self.base, size)
-            self.base = 0
-            for arena in self.left:
-                self._remote("munmap", arena.start, arena.end - arena.start)
-        self._send_home(self.leader)
-        if self._saved:
-            os.pwrite(self._mem, self._saved, self._scratch)
-        os.close(self._mem)
-
-    def _guard(self) -> None:
+    def guard(self) -> None:
+        """A frame that leads home at the unused end of the leader's stack."""
         home = self.homes[self.leader.tid]
-        self._saved = os.pread(self._mem, home.frame_size, self._scratch)
-        _, frame = home.frame(self._scratch, self.gadgets.sigreturn)
-        os.pwrite(self._mem, frame, self._scratch)
+        self._saved = os.pread(self._mem, home.frame_size, self.scratch)
+        _, frame = home.frame(self.scratch, self.gadgets.sigreturn)
+        os.pwrite(self._mem, frame, self.scratch)
 
-    def _make_room(self, size: int) -> None:
-        flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
-        hint = max((arena.end for arena in self.left), default=ARENAS)
-        self.base = self._remote("mmap", hint, size, ALL_PERMISSIONS, flags, U64, 0)
-        path = f"/proc/{self.leader.pid}/map_files/{self.base:x}-{self.base + size:x}"
+    def fill(self) -> None:
+        """The arena's contents, through a mapping of our own."""
+        plan = self.form.plan
+        path = f"/proc/{self.leader.pid}/map_files/{self.base:x}-{self.base + plan.size:x}"
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self.view = mmap.mmap(fd, size)
+            view = self._view = mmap.mmap(fd, plan.size)
         finally:
             os.close(fd)
+        view[: plan.size] = self.form.image(self.base, self.halt)
+        for thread, actor in self.parts():
+            assert isinstance(actor.frame, Ref)
+            offset = plan.offset(actor.frame)
+            _, frame = self.homes[thread.tid].frame(self.base + offset, self.gadgets.sigreturn)
+            view[offset : offset + len(frame)] = frame
 
-    def _remote(self, name: str, *args: int) -> int:
-        """One system call in the leader; PlanError when it fails."""
-        result = self.call(self.leader, self._scratch, getattr(NR, name), args)
-        if -4096 < result < 0:
-            raise PlanError(f"pid {self.leader.pid}", f"{name}{args}", -result)
-        return result
+    def release(self) -> int:
+        """Our own mapping of the arena goes; its size."""
+        if self._view is not None:
+            self._view.close()
+            self._view = None
+        return self.form.plan.size
 
-    def call(self, thread: Tracee, frame: int, nr: int, args: Sequence[int]) -> int:
-        """One system call in a thread, through code that is its own and returns to a frame that leads home. The
-        result is a value or a negative errno."""
-        registers = dict(self.homes[thread.tid].registers)
-        registers |= dict.fromkeys(("rdi", "rsi", "rdx", "r10", "r8", "r9"), 0)
-        registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
-        registers |= {"rax": nr, "orig_rax": U64, "rip": self.gadgets.syscall, "rsp": frame}
-        thread.set_registers(registers)
-        thread.set_signal_mask(U64)  # after the registers: were we killed between, the frame unblocks
-        thread.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
-        thread.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
-        result = thread.registers()["rax"]
-        return result - (1 << 64) if result >> 63 else result
+    def put_back(self) -> None:
+        """The leader's stack is as it was."""
+        if self._saved:
+            os.pwrite(self._mem, self._saved, self.scratch)
+        os.close(self._mem)
+        self.cured = True
 
-    def _start(self, thread: Tracee, plan: Plan, actor: Actor) -> None:
-        registers = dict(self.homes[thread.tid].registers)
-        registers |= {
-            "rip": self.base + blob.ENTER,
-            "rdi": self.base + plan.offset(actor.control),
-            "rsp": self.base + plan.offset(actor.stack) + STACK,
-            "orig_rax": U64,
-        }
-        thread.set_registers(registers)
-        thread.set_signal_mask(U64 & ~(1 << plan.halt - 1) if plan.halt else U64)
-        resume(thread, plan)
+    def start(self, requests: threads.Requests) -> list[int]:
+        """Adds what makes every thread run its part; their tids."""
+        plan = self.form.plan
+        mask = U64 & ~(1 << self.halt - 1) if self.halt else U64
+        for thread, actor in self.parts():
+            registers = dict(self.homes[thread.tid].registers)
+            registers |= {
+                "rip": self.base + blob.ENTER,
+                "rdi": self.base + plan.offset(actor.control),
+                "rsp": self.base + plan.offset(actor.stack) + STACK,
+                "orig_rax": U64,
+            }
+            requests.set_registers(thread.tid, registers)
+            requests.set_signal_mask(thread.tid, mask)
+            requests.add(self._how_to_resume, thread.tid)
+        return [thread.tid for thread, _ in self.parts()]
 
-    def _await_halt(self, thread: Tracee, plan: Plan, actor: Actor) -> None:
+    def send_home(self, tracees: Sequence[Tracee], requests: threads.Requests) -> list[int]:
+        """Adds what makes threads themselves again. The mask comes before the registers: were we killed between, the
+        frame would still lead home."""
+        for thread in tracees:
+            home = self.homes[thread.tid]
+            requests.set_signal_mask(thread.tid, home.mask)
+            requests.set_registers(thread.tid, home.registers)
+        return [thread.tid for thread in tracees]
+
+    def await_halt(self, thread: Tracee, actor: Actor, status: int) -> None:
+        """`status` is that of its first stop."""
+        stop = thread.stopped(status)
         while True:
-            stop = thread.wait()
-            if stop == (plan.halt, 0):
+            if stop == (self.halt, 0):
                 return
-            if stop == (SYSCALL_STOP, 0) and self._is_halting(plan, actor):
+            if stop == (SYSCALL_STOP, 0) and self._is_halting(actor):
                 thread.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)  # out of the call that it has entered
                 return
             if stop.event == 0 and stop.signal != SYSCALL_STOP:
                 if stop.signal in (4, 7, 8, 11):
                     raise AmberError(f"task {thread.tid}: signal {stop.signal} while our code ran in it")
                 thread.late_signals.append(stop.signal)
-            resume(thread, plan)
+            if lib.ptrace_call(self._how_to_resume, thread.tid, 0, 0) < 0:
+                raise Gone(thread.tid, 9)
+            stop = thread.wait()
 
-    def _is_halting(self, plan: Plan, actor: Actor) -> bool:
+    @property
+    def _how_to_resume(self) -> int:
+        """To the next system call if there is no signal to halt by."""
+        return abi.PTRACE_CONT if self.halt else abi.PTRACE_SYSCALL
+
+    def _is_halting(self, actor: Actor) -> bool:
         """Whether a thread that stops at every system call makes those of HALT now, or those after a failed op."""
-        assert self.view is not None
-        pc, _, _, error, *_ = CONTROL.unpack_from(self.view, plan.offset(actor.control))
+        pc, _, _, error, *_ = CONTROL.unpack_from(self._arena, self.form.plan.offset(actor.control))
         return bool(error) or (pc < len(actor.ops) and actor.ops[pc].code == HALT)
-
-    def _send_home(self, thread: Tracee) -> None:
-        """The mask before the registers: were we killed between, the frame would still lead home."""
-        home = self.homes[thread.tid]
-        thread.set_signal_mask(home.mask)
-        thread.set_registers(home.registers)
-
-    def _thread(self, tid: int) -> Tracee:
-        return next(t for t in self.threads if t.tid == tid)
 
     def _can_grow_to(self, address: int, size: int) -> bool:
         """Whether the stack reaches down there, or does now: /proc/PID/mem lets it grow as the task's own access would
@@ -303,35 +411,12 @@ class Injection:
         raise Refused([Obstacle(f"pid {self.leader.pid}", "its stack has no room for a safety frame", remedy)])
 
 
-_encoded: dict[tuple[object, ...], bytes] = {}
-
-
-def encoded(plan: Plan, actors: Iterable[Actor], base: int) -> bytes:
-    """The arena's bytes, verified. Tasks alike are asked alike: a plan equal to an earlier one is not verified and
-    encoded again."""
-    ops = tuple(
-        (op.code, op.nr, op.args, op.dst, op.policy, op.expect, op.allowed) for a in plan.actors for op in a.ops
-    )
-    counts = tuple((len(a.ops), a.slots, a.on_error, a.frame) for a in plan.actors)
-    key = (base, plan.halt, counts, ops, tuple(map(bytes, plan.blocks)), tuple(plan.fixups))
-    if key not in _encoded:
-        verify(plan, rules.of_questions(actors))
-        _encoded[key] = bytes(plan.encode(base))
-    return _encoded[key]
-
-
-def resume(thread: Tracee, plan: Plan) -> None:
-    """Lets a thread run, no signal delivered; to the next system call if there is no signal to halt with."""
-    how = abi.PTRACE_CONT if plan.halt else abi.PTRACE_SYSCALL
-    if lib.ptrace_call(how, thread.tid, 0, 0) < 0:
-        raise Gone(thread.tid, 9)
-
-
-def raise_error(plan: Plan, actor: Actor, view: mmap.mmap) -> None:
-    """PlanError if the actor's control block, read from the arena, says that an op failed."""
+def raise_error(plan: Plan, actor: Actor, view: mmap.mmap, who: str = "") -> None:
+    """PlanError if the actor's control block, read from the arena, says that an op failed. `who` takes the place of the
+    op's own words for what it is there for."""
     where = plan.offset(actor.control)
     _, _, _, error, pc, result, *_ = CONTROL.unpack_from(view, where)
     if error:
         op = actor.ops[pc]
         detail = f" (returned {result:#x})" if -error == UNEXPECTED else ""
-        raise PlanError(op.why, brief(plan, op) + detail, -error, op.remedy)
+        raise PlanError(who or op.why, brief(plan, op) + detail, -error, op.remedy)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from operator import itemgetter
 
 from engine.abi import ptrace as abi
 from engine.errors import AmberError, KernelError
@@ -20,6 +21,7 @@ Registers = dict[str, int]
 U64 = (1 << 64) - 1
 _FIELDS = tuple(abi.USER_REGS.offsets)
 _REGS = abi.USER_REGS.struct
+_in_order = itemgetter(*_FIELDS)
 _REQUESTS = {v: k for k, v in vars(abi).items() if k.startswith("PTRACE_") and k.split("_")[1] not in ("O", "EVENT")}
 _BUFFER = ffi.new("char[]", 65536)
 _STATUS = ffi.new("int *")
@@ -58,15 +60,26 @@ class Rseq(NamedTuple):
     flags: int
 
 
+def pack_registers(registers: Registers) -> bytes:
+    """struct user_regs_struct; every field must be there."""
+    return _REGS.pack(*_in_order(registers))
+
+
+def unpack_registers(raw: bytes) -> Registers:
+    """The way back."""
+    return dict(zip(_FIELDS, _REGS.unpack(raw), strict=True))
+
+
 def request(number: int, tid: int, address: int = 0, data: int = 0) -> int:
     """A raw ptrace request; KernelError names the task."""
     result = int(lib.ptrace_call(number, tid, address & U64, data & U64))
     if result < 0:
-        raise KernelError(_REQUESTS.get(number, "ptrace"), -result, f"task {tid}", _hint(result))
+        raise KernelError(_REQUESTS.get(number, "ptrace"), -result, f"task {tid}", hint(result))
     return result
 
 
-def _hint(result: int) -> str:
+def hint(result: int) -> str:
+    """What may be behind a refused request."""
     return "is it traced by a debugger?" if result == -errno.EPERM else ""
 
 
@@ -92,17 +105,34 @@ class Tracee:
 
     def wait_frozen(self) -> None:
         """Waits for the stop that `interrupt` asked for. Signals on their way are delivered first."""
-        while (stop := self.wait()).event != abi.PTRACE_EVENT_STOP:
-            request(abi.PTRACE_CONT, self.tid, 0, stop.signal)
+        self.wait()
+        self._reach_stop()
+
+    def froze(self, status: int) -> None:
+        """The same, when the first stop was waited for elsewhere (threads.py): a wait status or a negative errno."""
+        self.stopped(status)
+        self._reach_stop()
+
+    def stopped(self, status: int) -> Stop:
+        """Takes in a stop that was waited for elsewhere."""
+        if status < 0:
+            raise KernelError("wait4", -status, f"task {self.tid}")
+        self.stop = decode(self.tid, status)
+        return self.stop
+
+    def __str__(self) -> str:
+        return f"pid {self.tid}" if self.tid == self.pid else f"pid {self.pid}, thread {self.tid}"
+
+    def _reach_stop(self) -> None:
+        while self.stop.event != abi.PTRACE_EVENT_STOP:
+            request(abi.PTRACE_CONT, self.tid, 0, self.stop.signal)
+            self.wait()
 
     def wait(self) -> Stop:
         """Waits for the next stop of this thread, whatever it is."""
         while (result := lib.wait_task(self.tid, _STATUS, 0)) == -errno.EINTR:
             pass
-        if result < 0:
-            raise KernelError("wait4", -result, f"task {self.tid}")
-        self.stop = decode(self.tid, _STATUS[0])
-        return self.stop
+        return self.stopped(_STATUS[0] if result > 0 else result)
 
     def poll(self) -> Stop | None:
         """The next stop, if it has come already."""
@@ -116,22 +146,27 @@ class Tracee:
         comes meanwhile, it is kept for `detach`."""
         while True:
             request(how, self.tid)
-            stop = self.wait()
-            if stop == (signal, event):
+            if self.has_reached(self.wait(), signal, event):
                 return
-            if stop.event == 0 and stop.signal in (4, 7, 8, 11):
-                raise AmberError(f"task {self.tid}: signal {stop.signal} while our code ran in it")
-            if stop.event == 0 and stop.signal != signal:
-                self.late_signals.append(stop.signal)
+
+    def has_reached(self, stop: Stop, signal: int, event: int = 0) -> bool:
+        """Whether a stop is the one that was wanted; if not, what came in its place is kept, or is an error."""
+        if stop == (signal, event):
+            return True
+        if stop.event == 0 and stop.signal in (4, 7, 8, 11):
+            raise AmberError(f"task {self.tid}: signal {stop.signal} while our code ran in it")
+        if stop.event == 0 and stop.signal != signal:
+            self.late_signals.append(stop.signal)
+        return False
 
     def registers(self) -> Registers:
         """General registers by name, `orig_rax`, `fs_base` and `gs_base` among them (NT_PRSTATUS)."""
         self._regset(abi.PTRACE_GETREGSET, abi.NT_PRSTATUS, _REGS.size)
-        return dict(zip(_FIELDS, _REGS.unpack(ffi.buffer(_BUFFER, _REGS.size)), strict=True))
+        return unpack_registers(bytes(ffi.buffer(_BUFFER, _REGS.size)))
 
     def set_registers(self, registers: Registers) -> None:
         """The way back; every field must be there."""
-        _REGS.pack_into(ffi.buffer(_BUFFER), 0, *(registers[name] & U64 for name in _FIELDS))
+        ffi.memmove(_BUFFER, pack_registers(registers), _REGS.size)
         self._regset(abi.PTRACE_SETREGSET, abi.NT_PRSTATUS, _REGS.size)
 
     def xstate(self) -> bytes:

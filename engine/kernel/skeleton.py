@@ -15,9 +15,10 @@ from engine.abi import mman
 from engine.abi import ptrace as abi
 from engine.abi.syscalls import NR
 from engine.errors import AmberError, KernelError
+from engine.kernel import threads
 from engine.kernel._native import ffi, lib
-from engine.kernel.inject import raise_error
-from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee, decode, request
+from engine.kernel.inject import ARGUMENTS, raise_error
+from engine.kernel.ptrace import Gone, Tracee, decode, request
 from engine.plan import blob
 from engine.plan.builder import STACK, Plan
 from engine.plan.ops import SPAWN
@@ -89,21 +90,25 @@ class Troupe:
         while waiting or self._helpers:
             waiting.discard(self._next_event())
 
-    def set_state(self, tid: int, home: Home) -> None:
-        """Gives a halted task its registers, extended state and signal mask."""
-        tracee = self.tracees[tid]
-        tracee.set_xstate(home.xstate)
-        tracee.set_registers(home.registers)
-        tracee.set_signal_mask(home.mask)
+    def set_states(self, homes: dict[int, Home]) -> None:
+        """Gives halted tasks their registers, extended states and signal masks."""
+        requests = threads.Requests()
+        for tid, home in homes.items():
+            requests.set_xstate(tid, home.xstate)
+            requests.set_registers(tid, home.registers)
+            requests.set_signal_mask(tid, home.mask)
+        threads.must(requests.run(), list(homes), "ptrace, to set a task's state,")
 
-    def remove_arena(self, pid: int) -> None:
-        """The last remote call: the process unmaps the ground it stands on."""
-        self._remote(self.tracees[pid], self.base + IDLE_SYSCALL, "munmap", self.base, self.plan.size)
+    def remove_arena(self, pids: Sequence[int]) -> None:
+        """The last remote call: processes unmap the ground they stand on."""
+        self._remote(pids, self.base + IDLE_SYSCALL, "munmap", self.base, self.plan.size)
 
     def release(self) -> None:
         """Everybody goes. Nothing but detaching happens here: it is the moment that cannot be taken back."""
-        for tracee in self.tracees.values():
-            request(abi.PTRACE_DETACH, tracee.tid)
+        requests = threads.Requests()
+        for tid in self.tracees:
+            requests.add(abi.PTRACE_DETACH, tid)
+        requests.run()  # who cannot be let go was killed meanwhile, by somebody else
         self.tracees = {}
 
     def kill(self) -> None:
@@ -154,20 +159,27 @@ class Troupe:
         entry = blob.SKELETON_CODE + IDLE_SYSCALL
         prot = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
         flags = mman.MAP_SHARED | mman.MAP_FIXED_NOREPLACE
-        self._remote(root, entry, "mmap", self.base, self.plan.size, prot, flags, memfd, 0)
-        self._remote(root, entry, "close", memfd)
+        self._remote([root.tid], entry, "mmap", self.base, self.plan.size, prot, flags, memfd, 0)
+        self._remote([root.tid], entry, "close", memfd)
         end = self.base + self.plan.size
         for start, length in ((0, self.base), (end, ADDRESS_END - end)):  # the ELF, its stack, its vdso
-            self._remote(root, self.base + IDLE_SYSCALL, "munmap", start, length)
+            self._remote([root.tid], self.base + IDLE_SYSCALL, "munmap", start, length)
 
-    def _remote(self, tracee: Tracee, at: int, name: str, *args: int) -> int:
-        prepare_call(tracee, at, getattr(NR, name), args)
-        tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
-        tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
-        result = result_of(tracee)
-        if -4096 < result < 0:
-            raise KernelError(name, -result, f"task {tracee.tid}, while the interpreter moved")
-        return result
+    def _remote(self, tids: Sequence[int], at: int, name: str, *args: int) -> None:
+        """The same system call in each of these tasks, all at once."""
+        requests = threads.Requests()
+        for tid in tids:
+            registers = self.tracees[tid].registers()
+            registers |= dict(zip(ARGUMENTS, args, strict=False))
+            registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": at}
+            requests.set_registers(tid, registers)
+        threads.must(requests.run(), tids, "PTRACE_SETREGSET")
+        for _ in range(2):  # into the call, and out of it
+            threads.run_to_call([self.tracees[tid] for tid in tids])
+        for tid in tids:
+            result = self.tracees[tid].registers()["rax"]
+            if result > U64 - 4096:
+                raise KernelError(name, (1 << 64) - result, f"task {tid}, while the interpreter moved")
 
     def _start(self, root: Tracee, actor: Actor) -> None:
         registers = root.registers()
@@ -229,17 +241,3 @@ class Troupe:
         # What a task sends itself to stop by (fates.py) is delivered; nothing else can come.
         request(abi.PTRACE_CONT, role.tid, 0, 0 if stop.event else stop.signal)
         return False
-
-
-def prepare_call(tracee: Tracee, at: int, nr: int, args: Sequence[int]) -> None:
-    """The registers of a system call, to be made by the instruction at that address."""
-    registers = tracee.registers()
-    registers |= dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
-    registers |= {"rax": nr, "orig_rax": U64, "rip": at}
-    tracee.set_registers(registers)
-
-
-def result_of(tracee: Tracee) -> int:
-    """What the system call that it returns from gave: a value or a negative errno."""
-    result = tracee.registers()["rax"]
-    return result - (1 << 64) if result >> 63 else result

@@ -15,9 +15,9 @@ from engine.abi import ptrace as abi
 from engine.abi.sched import CLONE_ARGS
 from engine.abi.syscalls import NR
 from engine.errors import EngineBug
-from engine.kernel.inject import raise_error
-from engine.kernel.ptrace import SYSCALL_STOP, Gone, Stop, Tracee, request
-from engine.kernel.skeleton import IDLE_SYSCALL, prepare_call, result_of
+from engine.kernel.inject import ARGUMENTS, Call, make, raise_error
+from engine.kernel.ptrace import SYSCALL_STOP, U64, Gone, Stop, Tracee, request
+from engine.kernel.skeleton import IDLE_SYSCALL
 from engine.plan.listing import line, posters
 from engine.plan.ops import CALL, FULL_IO, LOAD, SPAWN, WAIT, Ref
 from engine.plan.step import FAILED, HALTED, RUNNING, WAITING, Runner
@@ -49,7 +49,7 @@ class Stopped:
         """One remote call."""
         frame = actor.frame
         stack = self.injection.base + self.plan.offset(frame) if isinstance(frame, Ref) else frame
-        return self.injection.call(self.thread, stack, nr, args)
+        return make([Call(self.injection, self.thread, stack, nr, args)])[0]
 
     def load(self, actor: Actor, address: int, width: int) -> int:
         """Straight from the task's memory, the arena's too."""
@@ -114,7 +114,8 @@ class Stage:
             elif time.monotonic() > until:
                 return None
         self.inside.discard(actor.index)
-        return result_of(tracee)
+        result = tracee.registers()["rax"]
+        return result - (1 << 64) if result >> 63 else result
 
     def whole_call(self, actor: Actor, nr: int, *args: int) -> int:
         """One that does not sleep."""
@@ -156,7 +157,8 @@ class Stage:
         return state == HALTED
 
     def _enter(self, tracee: Tracee, nr: int, args: Sequence[int]) -> None:
-        prepare_call(tracee, self.troupe.base + IDLE_SYSCALL, nr, args)
+        registers = tracee.registers() | dict(zip(ARGUMENTS, args, strict=False))
+        tracee.set_registers(registers | {"rax": nr, "orig_rax": U64, "rip": self.troupe.base + IDLE_SYSCALL})
         stop = Stop(0, 0)
         while stop != (SYSCALL_STOP, 0):  # signals and stops that are due come first
             _go_on(tracee, stop)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.plan.builder import Actor, Plan
 
 POINTER = 8
+NOTHING = tuple((0,) * (6 - given) for given in range(7))  # arguments that a call does not have
 
 
 def encode(plan: Plan, base: int) -> bytearray:
@@ -69,15 +70,19 @@ def _encode_control(plan: Plan, actor: Actor, image: bytearray, places: list[int
 
 
 def _encode_op(op: Op, index: int, image: bytearray, at: int, places: list[int]) -> None:
-    args, from_slot = [0] * 6, 0
-    for i, value in enumerate(op.args):
-        if isinstance(value, Ref):
-            args[i] = places[value.block] + value.offset
+    args, from_slot = [], 0
+    for value in op.args:
+        if type(value) is int:
+            args.append(value & U64)
+        elif isinstance(value, Ref):
+            args.append(places[value.block] + value.offset)
         elif isinstance(value, Slot):
-            args[i], from_slot = value.index, from_slot | 1 << i
+            from_slot |= 1 << len(args)
+            args.append(value.index)
         else:
-            args[i] = value & U64
+            args.append(int(value) & U64)
     if op.code == REPEAT:  # where to go back to: counted from here in a plan, from the actor's first op in the image
         args[0] = index + args[0] & U64
-    allowed = int.from_bytes(op.allowed, "little")
-    LAYOUT.pack_into(image, at, op.code, op.policy, op.nr, op.dst, from_slot, allowed, op.expect & U64, *args)
+    allowed = int.from_bytes(op.allowed, "little") if op.allowed else 0
+    expect, rest = op.expect & U64, NOTHING[len(args)]
+    LAYOUT.pack_into(image, at, op.code, op.policy, op.nr, op.dst, from_slot, allowed, expect, *args, *rest)

@@ -79,7 +79,7 @@ def write(tree: FrozenTree) -> None:
         paths = sorted({members[hierarchy] for members in sets.values()})
         dirs = [_directory_entry(path, _directory(points, hierarchy, path)) for path in paths]
         entry.controllers.append(pb.cg_controller_entry(cnames=hierarchy.split(","), dirs=dirs))
-    tree.images.write("CGROUP", None, [entry])
+    tree.images.post("CGROUP", None, [entry])
 
 
 def _directory_entry(path: str, directory: str | None) -> pb.cgroup_dir_entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine import cli, workplace
+from engine.abi.signal import SIGPIPE, SIGXFSZ
 from engine.commandline import usage
 from engine.errors import ImageError, Obstacle, Refused
 from engine.options import DumpOptions, DumpResult, RestoreResult
@@ -63,6 +65,7 @@ RESTORED = RestoreResult(7, RestoreStats())
         (["dumb"], 1, "unknown command 'dumb'"),
         (["--nonsense"], 1, "unrecognized option '--nonsense'"),
         (["dump", "-t", "x"], 1, "--tree x: a number that is not negative is expected"),
+        (["dump", "--close", "99999999999"], 1, "--close 99999999999: a number of at most 2147483647 is expected"),
         (["exec"], 255, "removed"),
         (["show"], 255, "removed"),
         (["swrk", "3"], 1, "the command swrk is not supported yet"),
@@ -109,6 +112,7 @@ def test_a_dump_in_its_directories(tmp_path: Path, engine: Engine) -> None:
     assert os.readlink(f"/proc/self/fd/{seen[0].images_dir}") == str(images)
     assert os.getcwd() == str(work)
     assert (work / "dump.log").read_text().endswith(") worked\n")
+    assert str(work) not in [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
 
 
 def test_without_a_work_directory_the_images_directory_is_it(tmp_path: Path, engine: Engine) -> None:
@@ -253,6 +257,34 @@ def test_a_restore_may_become_a_program(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (0, "-d done\n")
+
+
+def test_a_program_that_it_becomes_finds_the_usual_signals(tmp_path: Path) -> None:
+    code = "from engine import cli; cli._become(('grep', 'SigIgn', '/proc/self/status'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    ignored = int(done.stdout.split()[1], 16)
+    assert not ignored & (1 << SIGPIPE - 1 | 1 << SIGXFSZ - 1)  # whoever started us may have ignored others
+
+
+def test_what_cannot_be_printed_is_an_error() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m engine.cli --help >/dev/full"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error (amber): standard output: write failed: ENOSPC")
+
+
+def test_a_directory_that_may_not_be_entered(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(fd: int) -> None:
+        raise PermissionError(errno.EACCES, "")
+
+    monkeypatch.setattr(workplace.os, "chdir", refuse)
+    assert cli.main(["dump", "-t", "7", "-D", "/", "-W", "/tmp"]) == 1
+    assert capfd.readouterr().err.startswith("Error (amber): /tmp: chdir failed: EACCES")
+    assert not engine(DUMPED)
 
 
 def test_the_engine_is_not_imported_for_nothing() -> None:

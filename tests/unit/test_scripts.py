@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.abi.signal import SIGPIPE, SIGXFSZ
 from engine.errors import AmberError
 from engine.log import SILENT
 from engine.scripts import ABORTING, Hooks
@@ -40,6 +41,14 @@ def test_what_a_script_learns(tmp_path: Path, images: int) -> None:
     assert (tmp_path / "told").read_text() == "0 pre-dump none\n"
     hooks.reached("post-dump", 812)
     assert (tmp_path / "told").read_text() == "0 post-dump 812\n"
+
+
+def test_a_script_finds_the_usual_signals(tmp_path: Path, images: int) -> None:
+    """Python ignores two signals, which a shell could not even trap then."""
+    tell = script(tmp_path, "tell", f"grep SigIgn /proc/$$/status > {tmp_path}/told")
+    assert Hooks((tell,), None, images, SILENT).reached("pre-dump") == 0
+    ignored = int((tmp_path / "told").read_text().split()[1], 16)
+    assert not ignored & (1 << SIGPIPE - 1 | 1 << SIGXFSZ - 1)  # whoever started us may have ignored others
 
 
 def test_all_scripts_run_and_their_statuses_are_ored(tmp_path: Path, images: int) -> None:

@@ -65,6 +65,12 @@ def test_the_file_carries_every_field(tmp_path: Path, stats: DumpStats | Restore
     assert {field: getattr(entry, field) for field in stats._fields} == stats._asdict()
 
 
+def test_a_dump_of_hours_has_statistics_too(tmp_path: Path) -> None:
+    write(str(tmp_path), DumpStats(frozen_time=2 * 3600 * 10**6, pages_written=1 << 40))
+    entry = pb.stats_entry.FromString((tmp_path / "stats-dump").read_bytes()[12:]).dump
+    assert (entry.frozen_time, entry.pages_written) == ((1 << 32) - 1, 1 << 40)
+
+
 def test_losing_the_file_is_warned_of_and_no_failure(tmp_path: Path) -> None:
     (tmp_path / "stats-dump").mkdir()
     (tmp_path / "log").touch()

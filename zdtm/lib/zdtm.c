@@ -70,28 +70,31 @@ static void describe_errno(char *text, size_t size)
 		snprintf(text, size, " (errno %d: %s)", errno, strerror(errno));
 }
 
-int test_fail(const char *file, int line, const char *format, ...)
+static void print_verdict(const char *verdict, const char *file, int line, const char *format, va_list values)
 {
 	char head[256], tail[128];
-	va_list values;
 
 	describe_errno(tail, sizeof(tail));
-	snprintf(head, sizeof(head), "FAIL: %s:%d: ", file, line);
-	va_start(values, format);
+	snprintf(head, sizeof(head), "%s: %s:%d: ", verdict, file, line);
 	print_line(head, format, values, tail);
+}
+
+int test_fail(const char *file, int line, const char *format, ...)
+{
+	va_list values;
+
+	va_start(values, format);
+	print_verdict("FAIL", file, line, format, values);
 	va_end(values);
 	return 1;
 }
 
 void test_die(const char *file, int line, const char *format, ...)
 {
-	char head[256], tail[128];
 	va_list values;
 
-	describe_errno(tail, sizeof(tail));
-	snprintf(head, sizeof(head), "ERROR: %s:%d: ", file, line);
 	va_start(values, format);
-	print_line(head, format, values, tail);
+	print_verdict("ERROR", file, line, format, values);
 	va_end(values);
 	exit(2);
 }

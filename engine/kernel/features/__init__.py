@@ -1,8 +1,9 @@
 """What this kernel can do, by trying it: `works("pagemap_scan")`.
 
 Never by the kernel's version number: distributions backport, configurations leave out, containers forbid.
-Every feature is tried once per boot; the verdicts are kept in a file (engine/kernel/features/cache.py), so
-asking costs one small read. The probes themselves are imported only when a verdict is missing.
+What works is tried once per boot and kept in a file (engine/kernel/features/cache.py), so asking costs one small
+read. What does not is tried anew by every process: a module may be loaded meanwhile, a program installed, and a probe
+can fail for want of memory. The probes themselves are imported only when a verdict is missing.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ def works(name: str) -> bool:
 def verdicts(names: list[str]) -> dict[str, Verdict]:
     """The verdicts on several features, tried now where nobody has before."""
     if not _known:
-        _known.update({name: Verdict(not reason, reason) for name, reason in cache.load().items()})
+        _known.update(dict.fromkeys(cache.load(), Verdict(True)))
     if missing := [name for name in names if name not in _known]:
         from engine.kernel.features.catalog import find
 
         for name in missing:
             reason = find(name).attempt()
             _known[name] = Verdict(not reason, reason)
-        cache.store({name: known.reason for name, known in _known.items()})
+        cache.store(name for name, known in _known.items() if known.works)
     return {name: _known[name] for name in names}
 
 

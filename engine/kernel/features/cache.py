@@ -1,7 +1,7 @@
-"""Verdicts on disk, valid for one boot of one kernel, one version of Amber and one set of privileges.
+"""What works, on disk: for one boot of one kernel, one version of Amber and one set of privileges.
 
-A text file: a line with the key, `name<TAB>reason` lines (an empty reason: the feature works), and `end`.
-Whatever does not look like that is ignored and written anew. Failing to write is no error: probing is cheap.
+A text file: a line with the key, the names of the features that work, a line each, and `end`. Whatever does not
+look like that is ignored and written anew. Failing to write is no error: probing is cheap.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROWS = {"G17": "what the kernel can do is tried once per boot"}
 
@@ -53,29 +53,28 @@ def usable(path: str) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
-def load() -> dict[str, str]:
-    """The reasons by feature; empty when there is no file for this boot, or it is damaged."""
+def load() -> list[str]:
+    """The features that work; none when there is no file for this boot, or it is damaged."""
     for directory in directories():
         if usable(directory):
             try:
                 return parse(read_all(f"{directory}/{_name()}").decode(), key())
             except (OSError, UnicodeDecodeError):
                 continue
-    return {}
+    return []
 
 
-def parse(text: str, wanted: str) -> dict[str, str]:
-    """The verdicts in `text`; none when they were made under another key, or a line is damaged."""
+def parse(text: str, wanted: str) -> list[str]:
+    """The names in `text`; none when they were found under another key, or a line is damaged."""
     first, *rows = text.split("\n")
-    if first != wanted or rows[-2:] != [_END, ""] or any(row.count("\t") != 1 for row in rows[:-2]):
-        return {}
-    return dict(row.split("\t") for row in rows[:-2])
+    if first != wanted or rows[-2:] != [_END, ""] or any(row.split() != [row] for row in rows[:-2]):
+        return []
+    return rows[:-2]
 
 
-def store(reasons: dict[str, str]) -> None:
+def store(names: Iterable[str]) -> None:
     """Writes the file in the first directory that takes it, in one step for whoever reads meanwhile."""
-    rows = [f"{name}\t{' '.join(reason.split())}" for name, reason in sorted(reasons.items())]
-    text = "\n".join([key(), *rows, _END, ""])
+    text = "\n".join([key(), *sorted(names), _END, ""])
     for directory in directories():
         try:
             os.makedirs(directory, 0o700, exist_ok=True)
@@ -94,7 +93,9 @@ def _replace(path: str, content: bytes) -> None:
     new = f"{path}.{os.getpid()}"
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, content)
-    finally:
-        os.close(fd)
-    os.rename(new, path)
+        with open(fd, "wb") as file:
+            file.write(content)
+        os.rename(new, path)
+    except OSError:
+        os.unlink(new)
+        raise

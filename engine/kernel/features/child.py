@@ -26,10 +26,12 @@ def run_alone(trial: Callable[[], str]) -> str:
     if not pid:
         _be_child(trial, writer)
     os.close(writer)
-    answer = _read_answer(reader)
-    os.close(reader)
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
+    try:
+        answer = _read_answer(reader)
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
     if answer is None:
         return f"the probe did not end within {SECONDS} s"
     if not answer:

@@ -242,13 +242,22 @@ def cgroup_freezer() -> None:
     """A freezer: a whole cgroup stopped at once."""
     with ProcDir(os.getpid()) as ours:
         mounts = [found for found in ours.mountinfo() if found.fstype in _FREEZERS]
+    reason = "no cgroup hierarchy with a freezer is mounted"
     for found in mounts:
         controller, file = _FREEZERS[found.fstype]
         if not controller or controller in found.super_options.split(","):
-            group = f"{found.point}/amber-probe-{os.getpid()}"
-            os.mkdir(group)
-            freezes = os.path.exists(f"{group}/{file}")
-            os.rmdir(group)
-            if freezes:
-                return
-    raise Missing("no cgroup hierarchy with a freezer is mounted")
+            try:
+                if _group_has(found.point, file):
+                    return
+            except OSError as error:  # read-only perhaps: another hierarchy may do
+                reason = f"{found.point}: {error.strerror}"
+    raise Missing(reason)
+
+
+def _group_has(mount: str, file: str) -> bool:
+    group = f"{mount}/amber-probe-{os.getpid()}"
+    os.mkdir(group)
+    try:
+        return os.path.exists(f"{group}/{file}")
+    finally:
+        os.rmdir(group)

@@ -47,13 +47,14 @@ class ProcDir:
     (ENOENT: this kernel has no such file; EACCES or EPERM: ptrace access is missing).
     """
 
-    __slots__ = ("fd", "pid", "subject")
+    __slots__ = ("fd", "held", "pid", "subject")
 
     def __init__(self, pid: int, parent: int | None = None, subject: str = "") -> None:
         """Opens /proc/PID, or that of the thread `pid` below `parent`, the descriptor of its process."""
         self.pid = pid
         self.subject = subject or f"pid {pid}"
         self.fd = -1
+        self.held: dict[str, bytes] = {}  # read ahead (ahead.py)
         name = f"/proc/{pid}" if parent is None else f"task/{pid}"
         try:
             self.fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
@@ -84,6 +85,8 @@ class ProcDir:
 
     def read(self, name: str) -> bytes:
         """A file as it is."""
+        if name in self.held:
+            return self.held.pop(name)
         try:
             return read_all(name, self.fd)
         except OSError as error:
@@ -91,6 +94,8 @@ class ProcDir:
 
     def link(self, name: str) -> str:
         """Where a link points to: `exe`, `cwd`, `root`, `fd/3`, `ns/net`, `map_files/START-END`."""
+        if name in self.held:
+            return os.fsdecode(self.held.pop(name))
         try:
             return os.readlink(name, dir_fd=self.fd)
         except OSError as error:

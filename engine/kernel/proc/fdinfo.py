@@ -45,7 +45,7 @@ class FileLock(NamedTuple):
     mode: str  # of a lock ADVISORY; of a lease ACTIVE, BREAKING or BREAKER
     access: str  # READ, WRITE, or UNLCK of a lease that is being broken
     pid: int  # -1 for OFD locks
-    device: int
+    device: int  # as in st_dev; it and the inode are 0 when the kernel has lost the file
     inode: int
     start: int
     end: int | None
@@ -68,7 +68,7 @@ class InotifyMark(NamedTuple):
     inode: int
     device: int  # as in st_dev
     mask: int
-    handle_type: int
+    handle_type: int | None  # None: the file system gives no handles (exportfs)
     handle: bytes
 
 
@@ -96,7 +96,7 @@ def parse_lock(text: str) -> FileLock:
         mode,
         access,
         int(pid),
-        parse_device(device),
+        0 if device == "<none>" else parse_device(device),
         int(inode),
         int(start),
         None if end == "EOF" else int(end),
@@ -151,7 +151,8 @@ def inotify_marks(info: FdInfo) -> list[InotifyMark]:
     for line in info.lines:
         if line.startswith("inotify wd:"):
             got = dict(word.split(":", 1) for word in line.split()[1:])
-            handle_type, handle = int(got["fhandle-type"], 16), bytes.fromhex(got["f_handle"])
             wd, inode, device, mask = (int(got[key], 16) for key in ("wd", "ino", "sdev", "mask"))
+            handle_type = int(got["fhandle-type"], 16) if "fhandle-type" in got else None
+            handle = bytes.fromhex(got.get("f_handle", ""))
             found.append(InotifyMark(wd, inode, kernel_device(device), mask, handle_type, handle))
     return found

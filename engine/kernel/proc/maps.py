@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from engine.tuples import NamedTuple
@@ -85,6 +86,7 @@ def parse_smaps(raw: bytes) -> list[DetailedMapping]:
     return found
 
 
+@functools.lru_cache(1 << 13)  # most entries are what they were when somebody looked before the freeze
 def _parse_entry(text: str, flags: str) -> DetailedMapping:
     return DetailedMapping(
         parse_mapping(text[: text.index("\n")]),

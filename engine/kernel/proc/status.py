@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 from engine.tuples import NamedTuple
 
+_SETS = ("Inh", "Prm", "Eff", "Bnd", "Amb")
 Ids = tuple[int, int, int, int]  # real, effective, saved, file system
 
 
@@ -45,13 +48,17 @@ class Status(NamedTuple):
     vm_size: int | None  # bytes; missing without memory: zombies and kernel threads
     vm_locked: int | None
     vm_resident: int | None
+    vm_anonymous: int | None  # of the resident ones those that are no file's (4.5)
+    vm_swapped: int | None
     vm_hugetlb: int | None
 
 
 def parse_status(raw: bytes) -> Status:
     """The whole text."""
-    lines = raw.decode("utf-8", "surrogateescape").split("\n")
-    got = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    wanted = raw.partition(b"\nCpus_allowed")[0]  # what follows are long masks and counters
+    changing, _, confinement = wanted.partition(b"\nCapInh:")
+    got = _lines(changing)
+    lasting = _lasting(confinement)
     return Status(
         _unescape(got["Name"]),
         _optional(got, "Umask", 8),
@@ -75,21 +82,30 @@ def parse_status(raw: bytes) -> Status:
         int(got["SigBlk"], 16),
         int(got["SigIgn"], 16),
         int(got["SigCgt"], 16),
-        int(got["CapInh"], 16),
-        int(got["CapPrm"], 16),
-        int(got["CapEff"], 16),
-        int(got["CapBnd"], 16),
-        int(got["CapAmb"], 16),
-        int(got["NoNewPrivs"]),
-        _optional(got, "Seccomp"),
-        _optional(got, "Seccomp_filters"),
+        *lasting,
         _flag(got, "THP_enabled"),
         _optional(got, "untag_mask", 16),
         _kilobytes(got, "VmSize"),
         _kilobytes(got, "VmLck"),
         _kilobytes(got, "VmRSS"),
+        _kilobytes(got, "RssAnon"),
+        _kilobytes(got, "VmSwap"),
         _kilobytes(got, "HugetlbPages"),
     )
+
+
+@functools.lru_cache(256)  # threads of one program have it in common
+def _lasting(raw: bytes) -> tuple[int, int, int, int, int, int, int | None, int | None]:
+    """What confines a thread, from the capability sets on."""
+    got = _lines(b"CapInh:" + raw)
+    inheritable, permitted, effective, bounding, ambient = (int(got[f"Cap{name}"], 16) for name in _SETS)
+    seccomp, filters = _optional(got, "Seccomp"), _optional(got, "Seccomp_filters")
+    return inheritable, permitted, effective, bounding, ambient, int(got["NoNewPrivs"]), seccomp, filters
+
+
+def _lines(raw: bytes) -> dict[str, str]:
+    lines = raw.decode("utf-8", "surrogateescape").split("\n")
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 def _unescape(name: str) -> str:

@@ -21,9 +21,23 @@ from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
-    from engine.frozen import FrozenTask
+    from engine.frozen import FrozenTree
+    from engine.kernel.proc import ProcDir, Stat
+
+    class Holder(Protocol):
+        """Whose descriptors are looked at: a frozen task, or, before the freeze, a running process."""
+
+        @property
+        def pid(self) -> int: ...
+        @property
+        def proc(self) -> ProcDir: ...
+        @property
+        def stat(self) -> Stat: ...
+        @property
+        def tree(self) -> FrozenTree: ...
+        def refuse(self, what: str, reason: str, remedy: str = "") -> None: ...
 
 FACTS = struct.Struct("<iI6Q5Iiiii5I")
 """struct descriptor of native/calls.c"""
@@ -39,7 +53,7 @@ class Descriptor(NamedTuple):
     The fields behind `place` are those of struct descriptor in native/calls.c, in its order.
     """
 
-    task: FrozenTask
+    task: Holder
     link: str  # "/etc/passwd", "pipe:[4711]", "anon_inode:[eventfd]"
     text: str  # of fdinfo, behind the common lines: locks, and what the kind of file adds
     place: tuple[str, str] | None  # not a descriptor but another link of /proc/PID, and what it is to the process
@@ -106,7 +120,7 @@ def no_owner() -> pb.fown_entry:
     return pb.fown_entry(uid=0, euid=0, signum=0, pid_type=0, pid=0)
 
 
-def descriptors(task: FrozenTask) -> list[Descriptor]:
+def descriptors(task: Holder) -> list[Descriptor]:
     """All descriptors of a task, by number. What cannot be read is refused."""
     numbers = task.proc.descriptors()
     facts, texts = _survey(task, numbers, len(numbers) * TEXT + MORE_TEXT)
@@ -122,7 +136,7 @@ def descriptors(task: FrozenTask) -> list[Descriptor]:
     return found
 
 
-def by_link(task: FrozenTask, link: str, what: str, flags: int, name: str, facts: os.stat_result) -> Descriptor:
+def by_link(task: Holder, link: str, what: str, flags: int, name: str, facts: os.stat_result) -> Descriptor:
     """A link such as `exe` or `map_files/START-END`, as if it were a descriptor with these flags."""
     try:
         other = os.lstat(name)
@@ -136,11 +150,10 @@ def by_link(task: FrozenTask, link: str, what: str, flags: int, name: str, facts
     )  # fmt: skip
 
 
-def _survey(task: FrozenTask, numbers: list[int], size: int) -> tuple[list[tuple[int, ...]], Any]:
+def _survey(task: Holder, numbers: list[int], size: int) -> tuple[list[tuple[int, ...]], Any]:
     """The facts and the texts that they refer to; again with more room if `size` bytes of text were too few."""
-    raw = bytearray(FACTS.size * len(numbers))
-    for i, number in enumerate(numbers):
-        struct.pack_into("<i", raw, i * FACTS.size, number)
+    rest = bytes(FACTS.size - 4)
+    raw = bytearray().join(number.to_bytes(4, "little") + rest for number in numbers)
     texts = _buffer("char[]", size)
     pidfd = calls.pidfd_open(task.pid)
     try:

@@ -66,9 +66,9 @@ def collect(file: Descriptor, ident: int) -> None:
 
 def write(tree: FrozenTree, ghosts: Ghosts) -> None:
     """remap-fpath.img, and one image for each ghost."""
-    tree.images.write("REMAP_FPATH", None, ghosts.remaps)
+    tree.images.post("REMAP_FPATH", None, ghosts.remaps)
     for ident, file in ghosts.by_inode.values():
-        tree.images.write("GHOST_FILE", ident, list(_messages(file)))
+        tree.images.post("GHOST_FILE", ident, list(_messages(file)))
 
 
 def _messages(file: Descriptor) -> Iterator[object]:

@@ -11,6 +11,7 @@ number, most files land where they belong with a single call.
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from contextlib import contextmanager
 from engine.abi.fcntl import F_SETFD, FD_CLOEXEC, O_CLOEXEC
 from engine.errors import EngineBug, Obstacle, Refused
 from engine.images import pb
-from engine.plan.ops import CALL, EQUAL, Slot
+from engine.plan.ops import CALL, EQUAL
+from engine.plan.signatures import MAKING
 from engine.resources import stages
 from engine.resources.files import ghost, regular
 from engine.resources.files.units import Needs
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from engine.images.directory import ImageDir
     from engine.plan.builder import Emitter
     from engine.plan.graph import Step
-    from engine.plan.ops import Value
+    from engine.plan.ops import Op, Slot, Value
     from engine.rebuild import NewTask, NewTree
     from engine.resources.files.units import Unit
 
@@ -64,17 +66,25 @@ class _Table:
         self.step.call("dup3", source, entry.fd, flags, expect=entry.fd)
         self._used.add(entry.fd)
 
-    def landed(self, entry: pb.fdinfo_entry) -> None:
-        """It was opened where it belongs, but with close-on-exec."""
-        if not entry.flags & FD_CLOEXEC:
-            self.step.call("fcntl", entry.fd, F_SETFD, 0)
+    def landed(self, entry: pb.fdinfo_entry, op: Op) -> None:
+        """It is opened by this call right where it belongs."""
+        op.policy, op.expect = EQUAL, entry.fd
         self._used.add(entry.fd)
+        if entry.flags & FD_CLOEXEC:
+            return
+        at = _flags_of(op.nr)
+        flags = op.args[at] if at is not None else None
+        if isinstance(flags, int):
+            op.args = (*op.args[:at], flags & ~O_CLOEXEC, *op.args[(at or 0) + 1 :])
+        else:
+            self.step.call("fcntl", entry.fd, F_SETFD, 0)
 
 
-def _expect(step: Step, begin: int, slot: Slot, number: int) -> None:
-    """The call behind `slot` must return `number`."""
-    op = next(op for op in step.ops[begin:] if op.code == CALL and op.dst == slot.index)
-    op.policy, op.expect = EQUAL, number
+@functools.cache
+def _flags_of(nr: int) -> int | None:
+    """Which argument of a call that opens something holds O_CLOEXEC."""
+    signature = MAKING.find(nr) or ()
+    return next((i for i, parameter in enumerate(signature) if parameter.kind in ("open", "file")), None)
 
 
 class Opener:
@@ -194,8 +204,8 @@ class Opener:
         begin = len(step.ops)
         slot = unit.kind.open(self.tree, unit.files[0], step)
         if lands:
-            _expect(step, begin, slot, first.fd)
-            table.landed(first)
+            op = next(op for op in step.ops[begin:] if op.code == CALL and op.dst == slot.index)
+            table.landed(first, op)
             source, rest = first.fd, entries[1:]
         else:
             source, rest = self.stage(step, slot), entries

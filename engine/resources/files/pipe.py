@@ -94,7 +94,7 @@ def _is_open_elsewhere(file: Descriptor) -> bool:
 
 def write(tree: FrozenTree, found: Sequence[Found]) -> None:
     """pipes-data.img: size and contents of each pipe."""
-    tree.images.write("PIPES_DATA", None, [_contents(files[0]) for files in _by_pipe(found).values()])
+    tree.images.post("PIPES_DATA", None, [_contents(files[0]) for files in _by_pipe(found).values()])
 
 
 def _contents(file: Descriptor) -> tuple[pb.pipe_data_entry, bytes]:

@@ -78,6 +78,13 @@ def claims(file: Descriptor) -> bool:
     return kind in (st.S_IFREG, st.S_IFDIR, st.S_IFLNK) or memory or bool(file.raw_flags & O_PATH)
 
 
+def is_plain(file: Descriptor) -> bool:
+    """Whether the facts of a descriptor say all there is to be said: a regular file that has its name, nothing to be
+    compared by its build id, and nobody to be signalled or locked out."""
+    plain = st.S_ISREG(file.mode) and not file.mode & EXECUTABLE and file.named == 0
+    return plain and not (file.owner or file.signal or "lock:" in file.text) and not file.link.startswith("/proc/")
+
+
 def collect(file: Descriptor, ident: int) -> pb.file_entry:
     """Name, position and flags, and what is compared at restore."""
     flags, mode = file.flags & ~CREATION, file.mode

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from engine.frozen import FrozenTask, FrozenTree
+    from engine.resources.files.descriptor import Holder
 
 ROWS = {
     "F01": "descriptor numbers and close-on-exec",
@@ -82,11 +83,19 @@ class Registry:
         self._entries: dict[int, list[pb.fdinfo_entry]] = {}
         self._same: dict[Hashable, list[tuple[Descriptor, pb.file_entry]]] = {}
         self._named: dict[tuple[str, int, int, int], int] = {}
+        self._expected: dict[tuple[object, ...], pb.file_entry] = {}  # by the facts of a descriptor, without its task
 
     def new_id(self) -> int:
         """An id that nobody has."""
         self._last_id += 1
         return self._last_id
+
+    def expect(self, task: Holder) -> None:
+        """Before the freeze: what a process has open is described already, and need not be again if it still is just
+        so then. Only plain files, of which some processes have thousands."""
+        for file in descriptors(task):
+            if regular.is_plain(file):
+                self._expected[file[1:]] = regular.collect(file, 0)
 
     def collect(self, tasks: Sequence[FrozenTask]) -> None:
         """All descriptor tables; each description met for the first time is collected by its kind."""
@@ -106,9 +115,9 @@ class Registry:
             if hasattr(kind, "write"):
                 kind.write(self.tree, self.found.get(kind.TYPE, []))
         ghost.write(self.tree, self.ghosts)
-        self.tree.images.write("FILES", None, self.files)
+        self.tree.images.post("FILES", None, self.files)
 
-    def path_id(self, task: FrozenTask, link: str, flags: int, what: str) -> int:
+    def path_id(self, task: Holder, link: str, flags: int, what: str) -> int:
         """The id of what a link of /proc/PID leads to (`exe`, `cwd`, `map_files/…`), as if opened with `flags`."""
         name, facts = task.proc.link(link), os.stat(link, dir_fd=task.proc.fd)
         key = (name, facts.st_dev, facts.st_ino, flags)
@@ -154,6 +163,11 @@ class Registry:
         return collected
 
     def _collect(self, new: Descriptor) -> pb.file_entry | None:
+        expected = self._expected.pop(new[1:], None)
+        if expected is not None:
+            expected.id = expected.reg.id = self.new_id()
+            self.files.append(expected)
+            return expected
         if "lock:\t" in new.text:
             new.refuse(LOCKED, "unlock it before the dump")
         if new.owner or new.signal:

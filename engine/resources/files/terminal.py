@@ -97,7 +97,7 @@ def write(tree: FrozenTree, found: Sequence[Found]) -> None:
     for file, entry in found:
         if entry.tty.tty_info_id not in infos or file.rdev != CURRENT:
             infos[entry.tty.tty_info_id] = _info(file, entry.tty.tty_info_id)
-    tree.images.write("TTY_INFO", None, list(infos.values()))
+    tree.images.post("TTY_INFO", None, list(infos.values()))
 
 
 def _info(file: Descriptor, ident: int) -> pb.tty_info_entry:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from bisect import bisect_right
 
 from engine.abi import fs, mman
 from engine.errors import ImageError
@@ -56,8 +57,14 @@ def reserve(tree: FrozenTree, pid: int, estimate: int) -> None:
     tree.pages[pid] = PagesFile(number, tree.images.path(f"pages-{number}.img"), estimate)
 
 
-def close_unused(tree: FrozenTree) -> None:
-    """Room that was reserved for processes that ended before the freeze, or for a dump that failed."""
+def settle(tree: FrozenTree) -> None:
+    """Before the freeze: waits until the reserved room is there."""
+    for pages in tree.pages.values():
+        pages.settle()
+
+
+def close(tree: FrozenTree) -> None:
+    """Gives back the room that was reserved and not needed. Nobody waits for that any more."""
     while tree.pages:
         tree.pages.popitem()[1].close()
 
@@ -66,14 +73,13 @@ def write(task: FrozenTask) -> None:
     """Copies the pages out, and notes which they are."""
     if task.pid not in task.tree.pages:
         reserve(task.tree, task.pid, 0)
-    pages = task.tree.pages.pop(task.pid)
+    pages = task.tree.pages[task.pid]
     with task.tree.timings.span("memdump_time"):
         runs = scan(task)
     with task.tree.timings.span("memwrite_time"):
         count = pages.copy(task.pid, runs, _gently(task))
-        pages.close()
     task.tree.timings.add("pages_written", count)
-    task.tree.images.write("PAGEMAP", task.pid, entries(runs, pages.number))
+    task.tree.images.post("PAGEMAP", task.pid, entries(runs, pages.number))
 
 
 def _gently(task: FrozenTask) -> Callable[[int], bool]:
@@ -81,8 +87,9 @@ def _gently(task: FrozenTask) -> Callable[[int], bool]:
     may be shared by copy-on-write, and else what the task itself may not read."""
     if any(other.ppid == task.pid or other.pid == task.ppid for other in task.tree.alive):
         return lambda _: True
-    unreadable = [(v.start, v.end) for v in task.mm.vmas if not v.prot & mman.PROT_READ]
-    return lambda address: any(start <= address < end for start, end in unreadable)
+    unreadable = [v for v in task.mm.vmas if not v.prot & mman.PROT_READ]
+    starts, ends = [v.start for v in unreadable], [v.end for v in unreadable]
+    return lambda address: (at := bisect_right(starts, address)) > 0 and address < ends[at - 1]
 
 
 def scan(task: FrozenTask) -> list[Run]:

@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 ROWS = {"M03": "copy-on-write between relatives: common pages stay one page"}
 
 END = 1 << 64
-SPECIAL = VDSO | VVAR | VSYSCALL
 SAME_FLAGS = mman.MAP_ANONYMOUS | mman.MAP_GROWSDOWN
+
+
+class Shape(NamedTuple):
+    """What relatives must have alike, by the start of each mapping."""
+
+    private: dict[int, tuple[int, ...]]  # end, place in which file, flags
+    vdso: dict[int, int]  # its code and data: end
 
 
 class Heritage(NamedTuple):
@@ -59,6 +65,7 @@ class Library:
         self.tree = tree
         self.pieces: dict[int, list[Piece]] = {}  # by pid
         self._numbers: dict[int, int] = {}
+        self._shapes: dict[int, Shape] = {}
         self._maps: dict[int, tuple[mmap.mmap, int]] = {}
 
     def __enter__(self) -> Library:
@@ -71,6 +78,17 @@ class Library:
     def read(self, task: NewTask) -> None:
         """Notes the pages of a task."""
         self._numbers[task.pid], self.pieces[task.pid] = pieces(task)
+
+    def shape(self, task: NewTask) -> Shape:
+        """The mappings of a task that could be its parent's, or its children's."""
+        if task.pid not in self._shapes:
+            shape = self._shapes[task.pid] = Shape({}, {})
+            for vma in task.mm.vmas:
+                if vma.status & (VDSO | VVAR):
+                    shape.vdso[vma.start] = vma.end
+                elif not vma.status & VSYSCALL and not is_shared(vma):
+                    shape.private[vma.start] = (vma.end, vma.pgoff, vma.shmid, vma.flags & SAME_FLAGS)
+        return self._shapes[task.pid]
 
     def address(self, task: NewTask) -> int:
         """Where the pages file of a task is mapped."""
@@ -86,7 +104,8 @@ class Library:
 
 
 def _compare(child: NewTask, parent: NewTask, library: Library) -> Heritage | None:
-    kept = _common(child, parent)
+    ours_is, theirs_is = library.shape(child), library.shape(parent)
+    kept = {start for start, mapping in ours_is.private.items() if theirs_is.private.get(start) == mapping}
     ranges = [(vma.start, vma.end) for vma in child.mm.vmas if vma.start in kept]
     ours = [piece for piece in library.pieces[child.pid] if _inside(piece.address, ranges)]
     theirs = [piece for piece in library.pieces[parent.pid] if _inside(piece.address, ranges)]
@@ -96,27 +115,9 @@ def _compare(child: NewTask, parent: NewTask, library: Library) -> Heritage | No
     fill = list(_subtract(library.pieces[child.pid], same))
     covered = [(piece.address, piece.address + piece.length) for piece in ours]
     drop = [Run(p.address, p.address + p.length) for p in _subtract(theirs, covered)]
-    return Heritage(kept | _special(child, parent), fill, drop)
-
-
-def _common(child: NewTask, parent: NewTask) -> set[int]:
-    """Private mappings that both have alike."""
-    theirs = {vma.start: vma for vma in parent.mm.vmas}
-    found = set()
-    for vma in child.mm.vmas:
-        other = theirs.get(vma.start)
-        if other is None or is_shared(vma) or is_shared(other) or vma.status & SPECIAL:
-            continue
-        alike = (vma.end, vma.pgoff, vma.shmid, vma.flags & SAME_FLAGS)
-        if alike == (other.end, other.pgoff, other.shmid, other.flags & SAME_FLAGS):
-            found.add(vma.start)
-    return found
-
-
-def _special(child: NewTask, parent: NewTask) -> set[int]:
-    """The vdso, if it is at the same place."""
-    ours, theirs = ({(v.start, v.end) for v in t.mm.vmas if v.status & (VDSO | VVAR)} for t in (child, parent))
-    return {start for start, _ in ours} if ours == theirs else set()
+    if ours_is.vdso == theirs_is.vdso:
+        kept |= ours_is.vdso.keys()
+    return Heritage(kept, fill, drop)
 
 
 def _same_pages(

@@ -8,8 +8,10 @@ there (shared.py); the vdso and its data are the running kernel's own (vdso.py).
 from __future__ import annotations
 
 from engine.abi import mman
+from engine.errors import KernelError
 from engine.images import pb
 from engine.resources import stages
+from engine.resources.files.names import DELETED
 from engine.resources.memory import shared, vdso
 from engine.tuples import NamedTuple
 
@@ -17,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.frozen import FrozenTask
-    from engine.kernel.proc import Mapping
+    from engine.frozen import FrozenTask, Running
+    from engine.kernel.proc import DetailedMapping, Mapping
     from engine.plan.builder import Emitter
     from engine.plan.ops import Value
     from engine.rebuild import NewTask
@@ -62,6 +64,22 @@ _REFUSED = {"io": "device memory", "pf": "device memory", "ht": "huge pages of h
 O_RDONLY, O_RDWR = 0, 2
 
 
+def expect(task: Running, found: list[DetailedMapping]) -> None:
+    """Before the freeze: describes what plain files and anonymous memory a process has mapped. A mapping that is still
+    just so in the freeze, its file's name included, need not be described again."""
+    known = task.tree.known_mappings
+    for mapping, flags in ((detailed.mapping, detailed.flags) for detailed in found):
+        plain = not mapping.shared and (mapping.inode == 0 or not mapping.name.endswith(DELETED))
+        if plain and flags.isdisjoint(_REFUSED) and (mapping, flags) not in known:
+            try:
+                entry = _entry(task, mapping, flags)
+            except (OSError, KernelError):  # it is not mapped any more
+                continue
+            if not task.refused:
+                known[mapping, flags] = entry
+            task.refused.clear()
+
+
 def collect(task: FrozenTask) -> None:
     """Every mapping as a vma_entry; what cannot be made again is refused."""
     known, entries = task.tree.known_mappings, list[pb.vma_entry]()
@@ -91,7 +109,7 @@ def _name(mapping: Mapping) -> str:
     return f"mapping {mapping.start:x}-{mapping.end:x}"
 
 
-def _entry(task: FrozenTask, mapping: Mapping, vm_flags: frozenset[str]) -> pb.vma_entry:
+def _entry(task: FrozenTask | Running, mapping: Mapping, vm_flags: frozenset[str]) -> pb.vma_entry:
     flags = mman.MAP_SHARED if mapping.shared else mman.MAP_PRIVATE
     flags |= sum(bit for name, bit in _FLAGS.items() if name in vm_flags)
     entry = pb.vma_entry(

@@ -6,16 +6,19 @@ can be changed only when no mapping of the old one is left, so this comes after 
 
 from __future__ import annotations
 
+import functools
 import os
 
 from engine.abi.prctl import PR_GET_DUMPABLE, PR_GET_THP_DISABLE, PR_SET_MM, PR_SET_MM_MAP, PRCTL_MM_MAP
+from engine.images import pb
+from engine.kernel.proc import parse_auxv
 from engine.resources import stages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.frozen import FrozenTask
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Slot
     from engine.rebuild import NewTask
 
 ROWS = {
@@ -30,18 +33,30 @@ _ENTRY = ("mm_start_code", "mm_end_code", "mm_start_data", "mm_end_data", "mm_st
           "mm_start_stack", "mm_arg_start", "mm_arg_end", "mm_env_start", "mm_env_end")  # fmt: skip
 
 
-def collect(task: FrozenTask) -> Iterator[None]:
-    """Most of it is in /proc/PID/stat; the end of the heap only the task itself can tell."""
+def collect(task: FrozenTask) -> None:
+    """Most of it is in /proc/PID/stat."""
     for field, source in zip(_ENTRY, _STAT, strict=True):
         setattr(task.mm, field, getattr(task.stat, source) if source else 0)
-    for key, value in task.proc.auxv():
-        task.mm.mm_saved_auxv.extend((key, value))
+    task.mm.MergeFromString(_auxv(task.proc.read("auxv")))
     task.mm.exe_file_id = task.tree.registry.path_id(task, "exe", os.O_RDONLY, "its executable")
-    ask = task.leader.ask
+
+
+@functools.lru_cache(1024)
+def _auxv(raw: bytes) -> bytes:
+    """The auxiliary vector as part of a serialised mm_entry; children have their parents'."""
+    words = [word for pair in parse_auxv(raw) for word in pair]
+    return pb.mm_entry(mm_saved_auxv=words).SerializePartialToString()
+
+
+def ask(ask: Emitter) -> tuple[Slot, Slot, Slot]:
+    """The end of the heap, and marks that belong to the memory."""
     brk = ask.attempt("brk", 0)
-    dumpable = ask.attempt("prctl", PR_GET_DUMPABLE)
-    thp = ask.attempt("prctl", PR_GET_THP_DISABLE, 0, 0, 0, 0)
-    yield
+    return brk, ask.attempt("prctl", PR_GET_DUMPABLE), ask.attempt("prctl", PR_GET_THP_DISABLE, 0, 0, 0, 0)
+
+
+def hear(task: FrozenTask, asked: tuple[Slot, Slot, Slot]) -> None:
+    """Those three."""
+    brk, dumpable, thp = asked
     task.mm.mm_brk = task.leader.answer(brk)
     task.mm.dumpable = task.leader.answer(dumpable)
     task.mm.thp_disabled = task.leader.answer(thp) == 1

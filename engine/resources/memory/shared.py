@@ -19,7 +19,7 @@ from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from engine.frozen import FrozenTask, FrozenTree
+    from engine.frozen import FrozenTask, FrozenTree, Running
     from engine.kernel.proc import Mapping
     from engine.plan.builder import Emitter
     from engine.plan.ops import Slot
@@ -47,7 +47,7 @@ class Segment(NamedTuple):
     file: pb.file_entry
 
 
-def collect(task: FrozenTask, mapping: Mapping) -> int:
+def collect(task: FrozenTask | Running, mapping: Mapping) -> int:
     """The file id that stands for the segment."""
     segments: dict[int, Segment] = task.tree.segments
     if mapping.inode not in segments:
@@ -73,7 +73,7 @@ def write(tree: FrozenTree) -> None:
     """memfd.img, and the contents of each segment."""
     segments = list(tree.segments.values())
     if segments:
-        tree.images.write("MEMFD_INODE", None, [segment.inode for segment in segments])
+        tree.images.post("MEMFD_INODE", None, [segment.inode for segment in segments])
     for segment in segments:
         _write_contents(tree, segment)
 
@@ -94,7 +94,7 @@ def _write_contents(tree: FrozenTree, segment: Segment) -> None:
     finally:
         os.close(source)
         os.close(target)
-    tree.images.write("SHMEM_PAGEMAP", segment.inode.shmid, messages)
+    tree.images.post("SHMEM_PAGEMAP", segment.inode.shmid, messages)
 
 
 def _extents(fd: int, size: int) -> list[tuple[int, int]]:

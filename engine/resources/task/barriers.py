@@ -13,9 +13,9 @@ from engine.resources import stages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.frozen import FrozenTask
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Slot
     from engine.rebuild import NewTask
 
 ROWS = {"P34": "registrations for membarrier"}
@@ -28,10 +28,13 @@ COMMANDS = (
 )
 
 
-def collect(task: FrozenTask) -> Iterator[None]:
+def ask(ask: Emitter) -> Slot:
     """Kernels before 6.3 cannot tell; there, nothing is saved."""
-    mask = task.leader.ask.attempt("membarrier", MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0)
-    yield
+    return ask.attempt("membarrier", MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0)
+
+
+def hear(task: FrozenTask, mask: Slot) -> None:
+    """A bit for each command."""
     if task.leader.answer(mask) > 0:
         task.core.tc.membarrier_registration_mask = task.leader.answer(mask)
 

@@ -39,12 +39,16 @@ from engine.resources.task import own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from engine.frozen import FrozenThread
     from engine.kernel.proc import Status
+    from engine.plan.builder import Emitter
     from engine.plan.graph import Step
+    from engine.plan.ops import Slot
     from engine.rebuild import NewThread, NewTree
+
+    Ids = tuple[int, ...]
 
 ROWS = {
     "P46": "user and group ids, also of single threads",
@@ -62,27 +66,45 @@ _SETS = {"cap_inh": "cap_inheritable", "cap_prm": "cap_permitted", "cap_eff": "c
          "cap_bnd": "cap_bounding", "cap_amb": "cap_ambient"}  # fmt: skip
 
 
-def collect_thread(thread: FrozenThread) -> Iterator[None]:
-    """The securebits are the one thing to be asked."""
+def collect_thread(thread: FrozenThread) -> None:
+    """What confines a thread is refused."""
     if thread.status.seccomp:
         mode = SECCOMP_MODES.get(thread.status.seccomp, str(thread.status.seccomp))
         thread.refuse(f"it runs under seccomp (mode {mode}), which is not supported")
-    securebits = thread.ask.call("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0)
-    yield
-    thread.core.thread_core.creds.CopyFrom(entry(thread.status, thread.answer(securebits)))
+
+
+def ask_thread(ask: Emitter) -> Slot:
+    """The securebits are the one thing to be asked."""
+    return ask.call("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0)
+
+
+def hear_thread(thread: FrozenThread, securebits: Slot) -> None:
+    """All that a thread may do."""
+    thread.core.thread_core.creds.MergeFromString(_serialised(thread.status, thread.answer(securebits)))
 
 
 def entry(status: Status, securebits: int) -> pb.creds_entry:
     """The message. A zombie's status is enough for it too."""
-    real, effective, saved, fs = zip(status.uids, status.gids, strict=True)
+    creds: pb.creds_entry = pb.creds_entry.FromString(_serialised(status, securebits))
+    return creds
+
+
+def _serialised(status: Status, securebits: int) -> bytes:
+    sets = tuple(getattr(status, source) for source in _SETS.values())
+    return _entry(status.uids, status.gids, status.groups, status.no_new_privs, sets, securebits)
+
+
+@functools.lru_cache(1024)
+def _entry(uids: Ids, gids: Ids, groups: Ids, no_new_privs: int, sets: Ids, securebits: int) -> bytes:
+    """The message, serialised: most threads of a tree have the same."""
+    real, effective, saved, fs = zip(uids, gids, strict=True)
     creds = pb.creds_entry(
         uid=real[0], gid=real[1], euid=effective[0], egid=effective[1], suid=saved[0], sgid=saved[1],
-        fsuid=fs[0], fsgid=fs[1], secbits=securebits, groups=status.groups, no_new_privs=status.no_new_privs,
+        fsuid=fs[0], fsgid=fs[1], secbits=securebits, groups=groups, no_new_privs=no_new_privs,
     )  # fmt: skip
-    for field, source in _SETS.items():
-        value = getattr(status, source)
+    for field, value in zip(_SETS, sets, strict=True):
         getattr(creds, field).extend((value & U32, value >> 32))
-    return creds
+    return creds.SerializeToString()
 
 
 def missing(tree: NewTree) -> list[Obstacle]:

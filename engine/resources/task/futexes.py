@@ -9,17 +9,18 @@ from __future__ import annotations
 import struct
 
 from engine.abi.prctl import PR_GET_TID_ADDRESS
-from engine.images import pb
 from engine.kernel import calls
 from engine.resources import stages
 
 RSEQ_CS_OFFSET = 8  # in struct rseq: what critical section the thread is in (linux/rseq.h)
+UNREADABLE = (1 << 64) - 1
+_PLACES = struct.Struct("<3Q")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.frozen import FrozenThread
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Ref
     from engine.rebuild import NewThread
 
 ROWS = {
@@ -29,34 +30,36 @@ ROWS = {
 }
 
 
-def collect_thread(thread: FrozenThread) -> Iterator[None]:
-    """Asks the thread where its areas are."""
-    ask, core = thread.ask, thread.core
-    tid_address, head, length = ask.buffer(8), ask.buffer(8), ask.buffer(8)
-    ask.call("prctl", PR_GET_TID_ADDRESS, tid_address, 0, 0, 0)
-    ask.call("get_robust_list", 0, head, length)
-    if thread.rseq.pointer:
-        core.thread_core.rseq_entry.CopyFrom(
-            pb.rseq_entry(
-                rseq_abi_pointer=thread.rseq.pointer,
-                rseq_abi_size=thread.rseq.size,
-                signature=thread.rseq.signature,
-            )
-        )
-    yield
-    core.thread_info.clear_tid_addr = thread.number(tid_address)
-    core.thread_core.futex_rla = thread.number(head)
-    core.thread_core.futex_rla_len = thread.number(length)
+def collect_thread(thread: FrozenThread) -> None:
+    """Where its rseq area is."""
+    rseq = thread.facts.rseq
+    if rseq.pointer:
+        entry = thread.core.thread_core.rseq_entry
+        entry.rseq_abi_pointer, entry.rseq_abi_size, entry.signature = rseq.pointer, rseq.size, rseq.signature
+
+
+def ask_thread(ask: Emitter) -> Ref:
+    """Where its other areas are: three numbers."""
+    places = ask.buffer(24)
+    ask.call("prctl", PR_GET_TID_ADDRESS, places, 0, 0, 0)
+    ask.call("get_robust_list", 0, places + 8, places + 16)
+    return places
+
+
+def hear_thread(thread: FrozenThread, places: Ref) -> None:
+    """The tid address, the head of the robust list and its size."""
+    core = thread.core
+    tid_address, core.thread_core.futex_rla, core.thread_core.futex_rla_len = _PLACES.unpack(thread.read(places, 24))
+    core.thread_info.clear_tid_addr = tid_address
 
 
 def leave_critical_section(thread: FrozenThread) -> None:
     """A thread stopped inside a restartable sequence goes home to its abort handler, as after any preemption."""
-    thread.rseq = thread.tracee.rseq()
-    if not thread.rseq.pointer:
-        return
-    (section,) = struct.unpack("<Q", calls.read_memory(thread.tid, thread.rseq.pointer + RSEQ_CS_OFFSET, 8))
+    section = thread.facts.rseq_section
     if not section:
         return
+    if section == UNREADABLE:  # says which memory it is
+        section = int.from_bytes(calls.read_memory(thread.tid, thread.facts.rseq.pointer + RSEQ_CS_OFFSET, 8), "little")
     _, _, start, length, abort = struct.unpack("<IIQQQ", calls.read_memory(thread.tid, section, 32))
     if start <= thread.home.registers["rip"] < start + length:
         thread.home.registers["rip"] = abort

@@ -6,15 +6,13 @@ CLONE_FILES, CLONE_FS or CLONE_SIGHAND, which is refused by name.
 
 from __future__ import annotations
 
-import functools
-import itertools
-
 from engine.abi.kcmp import KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_VM
-from engine.kernel import calls
+from engine.errors import KernelError
+from engine.kernel._native import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from engine.frozen import FrozenTask, FrozenTree
+    from engine.frozen import FrozenTree
 
 REFUSED = {
     "P43": "processes that share working directory and umask",
@@ -28,19 +26,17 @@ _KINDS = {
     "fs_id": (KCMP_FS, "working directory and umask"), "sighand_id": (KCMP_SIGHAND, "signal handlers"),
 }  # fmt: skip
 OWN = 1  # the engine itself has this number of each, in the inventory
-_ORDER = {0: 0, 1: -1, 2: 1, 3: 1}
 
 
 def collect_tree(tree: FrozenTree) -> None:
     """Numbers the classes of all processes at once: sorted by kcmp's order, equals are neighbours."""
+    tasks = {task.pid: task for task in tree.alive}
     for field, (kind, what) in _KINDS.items():
-
-        def compare(a: FrozenTask, b: FrozenTask, kind: int = kind) -> int:
-            return _ORDER[calls.kcmp(a.pid, b.pid, kind)]
-
-        ordered = sorted(tree.alive, key=functools.cmp_to_key(compare))
-        for number, task in enumerate(ordered, OWN + 1):
-            setattr(task.ids, field, number)
-        for a, b in itertools.pairwise(ordered):
-            if compare(a, b) == 0:
-                b.refuse("", f"it shares its {what} with pid {a.pid}, which is not supported")
+        pids, same = ffi.new("int[]", list(tasks)), ffi.new("unsigned char[]", len(tasks))
+        if error := lib.sort_tasks(pids, same, len(tasks), kind):
+            raise KernelError("kcmp", -error, f"the {what} of the tree's processes")
+        for number, pid in enumerate(pids):
+            setattr(tasks[pid].ids, field, OWN + 1 + number)
+            if same[number]:
+                reason = f"it shares its {what} with pid {pids[number - 1]}, which is not supported"
+                tasks[pid].refuse("", reason)

@@ -7,12 +7,14 @@ log says so.
 
 from __future__ import annotations
 
+import functools
 import resource
 
 from engine.abi.capability import CAP_SYS_RESOURCE
 from engine.abi.resource import RLIM_INFINITY, RLIM_NLIMITS, RLIMIT64
 from engine.errors import ImageError
 from engine.images import pb
+from engine.kernel.proc import parse_limits
 from engine.resources import stages
 from engine.resources.task import own
 
@@ -29,8 +31,14 @@ NAMES = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEM
 
 def collect(task: FrozenTask) -> None:
     """All in the kernel's order."""
-    entries = [pb.rlimit_entry(cur=limit.soft, max=limit.hard) for limit in task.proc.limits()]
-    task.core.tc.rlimits.rlimits.extend(entries)
+    task.core.tc.rlimits.MergeFromString(_entries(task.proc.read("limits")))
+
+
+@functools.cache
+def _entries(text: bytes) -> bytes:
+    """The serialised task_rlimits_entry; most processes have the limits of their parents."""
+    entries = [pb.rlimit_entry(cur=limit.soft, max=limit.hard) for limit in parse_limits(text)]
+    return pb.task_rlimits_entry(rlimits=entries).SerializeToString()
 
 
 def restore(task: NewTask) -> None:

@@ -19,9 +19,9 @@ from engine.resources.task import creds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.frozen import FrozenTask, FrozenThread
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Ref
     from engine.rebuild import NewTask, NewThread
 
 ROWS = {
@@ -34,19 +34,27 @@ ROWS = {
 SUID_DUMP_DISABLE, SUID_DUMP_USER, SUID_DUMP_ROOT = 0, 1, 2  # linux/sched/coredump.h
 
 
-def collect(task: FrozenTask) -> Iterator[None]:
+def ask(ask: Emitter) -> Ref:
     """Dumpable and huge pages are asked with the rest of struct mm (memory/mm.py)."""
-    place = task.leader.ask.buffer(8)
-    task.leader.ask.call("prctl", PR_GET_CHILD_SUBREAPER, place, 0, 0, 0)
-    yield
+    place = ask.buffer(8)
+    ask.call("prctl", PR_GET_CHILD_SUBREAPER, place, 0, 0, 0)
+    return place
+
+
+def hear(task: FrozenTask, place: Ref) -> None:
+    """Whether orphans come to it."""
     task.core.tc.child_subreaper = bool(task.leader.number(place, 4))
 
 
-def collect_thread(thread: FrozenThread) -> Iterator[None]:
+def ask_thread(ask: Emitter) -> Ref:
     """One number each."""
-    place = thread.ask.buffer(8)
-    thread.ask.call("prctl", PR_GET_PDEATHSIG, place, 0, 0, 0)
-    yield
+    place = ask.buffer(8)
+    ask.call("prctl", PR_GET_PDEATHSIG, place, 0, 0, 0)
+    return place
+
+
+def hear_thread(thread: FrozenThread, place: Ref) -> None:
+    """The signal."""
     thread.core.thread_core.pdeath_sig = thread.number(place, 4)
 
 

@@ -6,6 +6,8 @@ PR_TIMER_CREATE_RESTORE_IDS (Linux 6.15); on older kernels a tree with timers is
 
 from __future__ import annotations
 
+import functools
+
 from engine.abi.prctl import (
     PR_TIMER_CREATE_RESTORE_IDS,
     PR_TIMER_CREATE_RESTORE_IDS_OFF,
@@ -19,12 +21,16 @@ from engine.resources import stages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from engine.frozen import FrozenTask
     from engine.kernel.proc import Timer
+    from engine.plan.builder import Emitter
     from engine.plan.graph import Step
+    from engine.plan.ops import Ref, Slot
     from engine.rebuild import NewTask
+
+    Asked = tuple[Timer, Ref, Slot]
 
 ROWS = {"P30": "POSIX timers: id, clock, times, signal"}
 
@@ -37,19 +43,26 @@ _FIELDS = {"isec": "it_interval.tv_sec", "insec": "it_interval.tv_nsec",
 REMEDY = "the ids of POSIX timers can be restored since Linux 6.15"
 
 
-def collect(task: FrozenTask) -> Iterator[None]:
-    """One question each for the time left and the expirations that were missed."""
+def ask_of(task: FrozenTask) -> Callable[[Emitter], list[Asked]] | None:
+    """Most processes have no timers. Those that do are asked for the time left and the expirations missed of each."""
     timers = task.proc.timers()
-    if not timers:
-        return
-    ask, places = task.leader.ask, []
     for timer in timers:
         _refuse_odd_clock(task, timer)
+    return functools.partial(_ask, timers) if timers else None
+
+
+def _ask(timers: list[Timer], ask: Emitter) -> list[Asked]:
+    found = []
+    for timer in timers:
         place = ask.buffer(ITIMERSPEC.size)
         ask.call("timer_gettime", timer.id, place)
-        places.append((timer, place, ask.call("timer_getoverrun", timer.id)))
-    yield
-    for timer, place, overrun in places:
+        found.append((timer, place, ask.call("timer_getoverrun", timer.id)))
+    return found
+
+
+def hear(task: FrozenTask, asked: list[Asked]) -> None:
+    """All timers, in the kernel's order."""
+    for timer, place, overrun in asked:
         got = ITIMERSPEC.unpack(task.leader.read(place, ITIMERSPEC.size))
         times = {field: got[source] for field, source in _FIELDS.items()}
         task.core.tc.timers.posix.append(_entry(timer, task.leader.answer(overrun), times))

@@ -36,7 +36,7 @@ from engine.resources import stages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from engine.frozen import FrozenTask, FrozenThread
     from engine.plan.builder import Emitter
@@ -54,24 +54,32 @@ CATCHABLE = [n for n in range(1, NSIG + 1) if n not in (SIGKILL, SIGSTOP)]
 """The signals that have actions, in the order of `task_core_entry.sigactions`."""
 
 
-def collect(task: FrozenTask) -> Iterator[None]:
-    """Asks for all actions; then looks at what waits for the process."""
-    ask, tc = task.leader.ask, task.core.tc
+def ask(ask: Emitter) -> Ref:
+    """For all actions."""
     table = ask.buffer(len(CATCHABLE) * SIGACTION.size)
     for i, number in enumerate(CATCHABLE):
         ask.call("rt_sigaction", number, 0, table + i * SIGACTION.size, SIGSET_SIZE)
-    yield
+    return table
+
+
+def hear(task: FrozenTask, table: Ref) -> None:
+    """The actions; and then what waits for the process."""
+    tc = task.core.tc
     tc.MergeFromString(_actions(task.leader.read(table, len(CATCHABLE) * SIGACTION.size)))
     waiting = task.leader.tracee.pending_signals(shared=True)
     early = task.status.shared_pending
     tc.signals_s.signals.extend(_entries([info for info in waiting if not _has_just_rung(task, info)], early))
 
 
-def collect_thread(thread: FrozenThread) -> Iterator[None]:
+def ask_thread(ask: Emitter) -> Ref:
+    """For the alternate stack."""
+    stack = ask.buffer(SIGALTSTACK.size)
+    ask.call("sigaltstack", 0, stack)
+    return stack
+
+
+def hear_thread(thread: FrozenThread, stack: Ref) -> None:
     """The alternate stack, and what waits for this thread alone."""
-    stack = thread.ask.buffer(SIGALTSTACK.size)
-    thread.ask.call("sigaltstack", 0, stack)
-    yield
     core = thread.core.thread_core
     got = SIGALTSTACK.unpack(thread.read(stack, SIGALTSTACK.size))
     # We asked from a stack of our own: whether the thread was on its alternate one is not what we were told.

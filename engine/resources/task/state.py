@@ -5,6 +5,7 @@ Read from outside while the thread is stopped, and set from outside when its ske
 
 from __future__ import annotations
 
+import functools
 import struct
 
 from engine.abi import xsave
@@ -63,11 +64,15 @@ def collect_thread(thread: FrozenThread) -> None:
         thread.task.refuse(_which(thread), "it is a 32-bit task, which is not supported")
     info = core.thread_info
     info.clear_tid_addr = 0
+    general = info.gpregs
     for field, name in _REGISTERS.items():
-        setattr(info.gpregs, field, registers[name])
-    info.gpregs.mode = pb.user_x86_regs_mode.NATIVE
-    _collect_extended(thread, info.fpregs)
-    _collect_tls(thread)
+        setattr(general, field, registers[name])
+    general.mode = pb.user_x86_regs_mode.NATIVE
+    extended, unknown = _extended_entry(home.xstate)
+    if unknown:
+        thread.task.refuse(_which(thread), f"extended state components {unknown:#x} are not supported")
+    info.fpregs.MergeFromString(extended)
+    info.MergeFromString(_tls_entries(thread.facts.tls))
     if thread.tid == thread.task.pid:
         core.tc.blk_sigset = home.mask
     core.thread_core.blk_sigset = home.mask
@@ -77,8 +82,10 @@ def _which(thread: FrozenThread) -> str:
     return "" if thread.tid == thread.task.pid else f"thread {thread.tid}"
 
 
-def _collect_extended(thread: FrozenThread, fpregs: pb.user_x86_fpregs_entry) -> None:
-    state = thread.home.xstate
+@functools.lru_cache(1024)  # most threads wait with the same state as others of their program
+def _extended_entry(state: bytes) -> tuple[bytes, int]:
+    """The serialised user_x86_fpregs_entry, and a mask of the components that it has no place for."""
+    fpregs = pb.user_x86_fpregs_entry()
     numbers = _FXSAVE.unpack_from(state)
     for field, value in zip(("cwd", "swd", "twd", "fop", "rip", "rdp", "mxcsr", "mxcsr_mask"), numbers, strict=False):
         setattr(fpregs, field, value)
@@ -86,10 +93,8 @@ def _collect_extended(thread: FrozenThread, fpregs: pb.user_x86_fpregs_entry) ->
     fpregs.xmm_space.extend(numbers[40:])
     fpregs.padding.extend([0] * PADDING_WORDS)
     if len(state) <= xsave.XSAVE_COMPONENTS_OFFSET:
-        return
+        return fpregs.SerializePartialToString(), 0
     (features,) = struct.unpack_from("<Q", state, xsave.XSAVE_HEADER_OFFSET)
-    if features & ~_SAVED:
-        thread.task.refuse(_which(thread), f"extended state components {features & ~_SAVED:#x} are not supported")
     fpregs.xsave.xstate_bv = features
     enabled = int.from_bytes(state[xsave.XSTATE_XCR0_OFFSET : xsave.XSTATE_XCR0_OFFSET + 8], "little")
     for field, (bit, code) in _COMPONENTS.items():
@@ -97,15 +102,18 @@ def _collect_extended(thread: FrozenThread, fpregs: pb.user_x86_fpregs_entry) ->
             offset, size = _place(bit)
             words = struct.unpack_from(f"<{size // struct.calcsize(code)}{code}", state, offset)
             getattr(fpregs.xsave, field).extend(words)
+    return fpregs.SerializePartialToString(), features & ~_SAVED
 
 
-def _collect_tls(thread: FrozenThread) -> None:
-    """The thread-local entries of the GDT; 64-bit programs leave them empty."""
-    for number in GDT_TLS:
-        _, base, limit, flags = struct.unpack("<4I", thread.tracee.thread_area(number))
+@functools.cache
+def _tls_entries(areas: bytes) -> bytes:
+    """The thread-local entries of the GDT, as part of a serialised thread_info; 64-bit programs leave them empty."""
+    info = pb.thread_info_x86()
+    for number, (_, base, limit, flags) in zip(GDT_TLS, struct.iter_unpack("<4I", areas), strict=True):
         values = {name: bool(flags >> bit & 1) for bit, name in enumerate(_DESCRIPTOR_BITS)}
         entry = pb.user_desc_t(entry_number=number, base_addr=base, limit=limit, **values)
-        thread.core.thread_info.tls.append(entry)
+        info.tls.append(entry)
+    return info.SerializePartialToString()
 
 
 def set_tls(thread: NewThread, tracee: Tracee) -> None:

@@ -14,9 +14,9 @@ from engine.resources.task import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from engine.frozen import FrozenTask
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Ref
     from engine.rebuild import NewTask
 
 ROWS = {"P29": "interval timers: real, virtual and profiling"}
@@ -28,13 +28,16 @@ _FIELDS = {"isec": "it_interval.tv_sec", "iusec": "it_interval.tv_usec",
 SOON = 1  # microsecond
 
 
-def collect(task: FrozenTask) -> Iterator[None]:
-    """Only the task itself can ask."""
-    ask = task.leader.ask
+def ask(ask: Emitter) -> dict[str, Ref]:
+    """Only the task itself can."""
     places = {name: ask.buffer(ITIMERVAL.size) for name in _KINDS}
     for name, kind in _KINDS.items():
         ask.call("getitimer", kind, places[name])
-    yield
+    return places
+
+
+def hear(task: FrozenTask, places: dict[str, Ref]) -> None:
+    """The times that are left."""
     timers = task.core.tc.timers
     for name, place in places.items():
         got = ITIMERVAL.unpack(task.leader.read(place, ITIMERVAL.size))

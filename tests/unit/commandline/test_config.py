@@ -61,6 +61,8 @@ def test_lines_count_in_order_and_empty_ones_do_not(tmp_path: Path) -> None:
         ("shell-job yes", "doesn't allow an argument"),
         ("tree", "requires an argument"),
         ("dump", "unrecognized option"),
+        ('""', "an option is expected"),
+        ('"" 5', "unrecognized option"),
     ],
 )
 def test_complaints_name_file_and_line(tmp_path: Path, line: str, complaint: str) -> None:

@@ -74,6 +74,8 @@ def test_restore_options() -> None:
 
 def test_daemon_is_the_same_as_restore_detached() -> None:
     assert restore_options(settle(["restore", "--daemon"], {})).detached
+    assert not restore_options(settle(["restore", "-d", "--no-daemon"], {})).detached
+    assert restore_options(settle(["restore", "--no-restore-detached", "--daemon"], {})).detached
 
 
 def test_the_program_of_exec_cmd() -> None:
@@ -107,6 +109,7 @@ def test_all_unsupported_options_are_refused_at_once() -> None:
         ["dump", "--no-track-mem", "--no-stream"],
         ["restore", "--track-mem"],  # restore never knew it
         ["restore", "--cpu-cap=none"],
+        ["dump", "--network-lock", "none"],
         ["dump", "--cgroup-root", "/a"],
         # what lxc-checkpoint passes
         ["dump", "--tcp-established", "--file-locks", "--link-remap", "--manage-cgroups=full",

@@ -18,7 +18,7 @@ def test_size_refuses(text: str) -> None:
         values.size(text)
 
 
-@pytest.mark.parametrize("text", ["", "0", "-4", "four", "4x", "²", "+4"])
+@pytest.mark.parametrize("text", ["", "0", "-4", "four", "4x", "²", "+4", "2147483648", "9" * 5000])
 def test_positive_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="number"):
         values.positive(text)
@@ -31,6 +31,7 @@ def test_positive_refuses(text: str) -> None:
         ([None, None], 4),
         (["v"], 4),
         (["vvv"], 6),
+        (["v4"], 4),
         (["4"], 4),
         (["0"], 0),
         (["4", None], 5),

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,22 @@ def test_deep_json(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert run(["encode", "-o", "/dev/null"]) == 1
     assert re.search(complaint, capfd.readouterr().err)
+
+
+def test_output_to_a_pipe_that_is_read_slowly(tmp_path: Path) -> None:
+    """A pipe holds 64 KiB."""
+    path = tmp_path / "pipes-data.img"
+    pipe = (pb.pipe_data_entry(pipe_id=1, bytes=1 << 18), bytes(1 << 18))
+    path.write_bytes(image_bytes(CATALOG["PIPES_DATA"], [pipe], "f"))
+    code = "import sys; from engine.images.command import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "decode", "-i", str(path), "-o", "/dev/stdout"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        time.sleep(0.3)
+        shown = process.stdout.read()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert len(json.loads(shown)["entries"][0]["extra"]) > 1 << 18
 
 
 def test_full_disk(image: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -210,6 +210,8 @@ def test_encode_takes_what_people_write() -> None:
     written = {**plain, "start": "0x10", "end": "32", "prot": " PROT_READ", "flags": "0x2"}
     written["status"] = "VMA_AREA_SHSTK|0x10000 | VMA_AREA_REGULAR"
     assert encode("VMAS", written) == encode("VMAS", plain)
+    assert encode("VMAS", {**written, "prot": "PROT_READ | 0x1"}) == encode("VMAS", plain)
+    assert encode("VMAS", {**written, "prot": "PROT_READ | 0x3"}) == encode("VMAS", {**plain, "prot": 3})
     sk = {**decode("UNIXSK", unix(b"a"))[0], "type": "DGRAM"}
     assert encode("UNIXSK", sk) == encode("UNIXSK", {**sk, "type": 2})
 
@@ -244,13 +246,21 @@ PSTREE = {"pid": 1, "ppid": 0, "pgid": 1, "sid": 1}
         ({"magic": "FILES", "entries": [{"type": 99, "id": 1}]}, "type: 99 does not fit"),
         ({"magic": "FILES", "entries": [{"type": 1, "id": 1, "reg": "x"}]}, r"reg: 'x' is no reg_file_entry"),
         ({"magic": "UTSNS", "entries": [{"nodename": 5, "domainname": ""}]}, "nodename: 5 is no str"),
+        ({"magic": "UTSNS", "entries": [{"nodename": "\ud800", "domainname": ""}]}, "nodename: .* does not fit"),
         ({"magic": "UTSNS", "entries": []}, "utsns_entry is missing"),
+        ({"magic": "PSTREE", "entries": [{"unknown fields": "/w=="}]}, "unknown fields: '/w==' are no fields"),
         ({"magic": "INVENTORY", "entries": [{"img_version": 2, "fdinfo_per_id": 1}]}, "fdinfo_per_id: 1 is no bool"),
     ],
 )  # fmt: skip
 def test_what_is_no_image(image: Any, cause: str) -> None:
     with pytest.raises(ImageError, match=cause):
         crit.encode(image, "image.json")
+
+
+def test_a_device_number_beyond_all_measure() -> None:
+    ghost = {"uid": 0, "gid": 0, "mode": 0o010644, "dev": 1, "ino": 1, "rdev": "-99999999999:1", "extra": ""}
+    with pytest.raises(ImageError, match="rdev: '-99999999999:1' does not fit"):
+        crit.encode({"magic": "GHOST_FILE", "entries": [ghost]}, "image.json")
 
 
 def test_show_without_payloads(tmp_path: Path) -> None:

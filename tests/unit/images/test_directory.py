@@ -1,13 +1,15 @@
 """Image directories: files by type and id, versions, missing and stale files, failures of the file system."""
 
+import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.errors import ImageError, KernelError
-from engine.images import pb
+from engine.images import contents, pb
 from engine.images.directory import ImageDir
 
 TASK = pb.pstree_entry(pid=5, ppid=1, pgid=5, sid=5, threads=[5])
@@ -142,6 +144,17 @@ def test_huge_files_are_not_read(images: ImageDir, tmp_path: Path) -> None:
         images.read("PSTREE")
 
 
+def test_a_file_that_hides_its_size_is_not_read_for_ever(
+    images: ImageDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pstree.img").symlink_to("/proc/self/status")
+    assert (tmp_path / "pstree.img").stat().st_size == 0
+    images.read_one("INVENTORY")
+    monkeypatch.setattr(contents, "LARGEST", 16)
+    with pytest.raises(ImageError, match="bytes are more than an image of this type has"):
+        images.read("PSTREE")
+
+
 def test_full_disk(images: ImageDir, tmp_path: Path) -> None:
     (tmp_path / "pstree.img").symlink_to("/dev/full")
     with pytest.raises(KernelError, match=r"pstree\.img: write failed: ENOSPC .*free some space"):
@@ -154,3 +167,51 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
         ImageDir.create(str(tmp_path)).close()
         ImageDir.open(str(tmp_path))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_posted_files_are_written_together(images: ImageDir, tmp_path: Path) -> None:
+    for number in range(40):
+        images.post("FS", number, [pb.fs_entry(cwd_id=number, root_id=2)])
+    images.post("PSTREE", None, [TASK])
+    assert os.listdir(tmp_path) == ["inventory.img"]
+    images.flush()
+    assert [images.read_one("FS", number).cwd_id for number in range(40)] == list(range(40))
+    assert images.read_one("PSTREE") == TASK
+    assert (tmp_path / "fs-7.img").stat().st_mode & 0o777 == 0o644
+    images.flush()
+
+
+def test_a_posted_file_that_cannot_be_written_is_named(images: ImageDir, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fs-5.img")
+    for number in range(20):
+        images.post("FS", number, [pb.fs_entry(cwd_id=number, root_id=2)])
+    with pytest.raises(KernelError, match=r"fs-5\.img: write failed: ENXIO|write.*fs-5\.img"):
+        images.flush()
+    images.discard()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_file_system_is_explained(images: ImageDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.images.directory.write_all", lambda fd, posted: [(posted[0][0], errno.ENOSPC)])
+    images.post("PSTREE", None, [TASK])
+    with pytest.raises(KernelError, match="free some space"):
+        images.flush()
+
+
+def test_what_is_posted_is_checked_at_once(images: ImageDir) -> None:
+    with pytest.raises(ImageError, match="pstree_entry lacks"):
+        images.post("PSTREE", None, [pb.pstree_entry(pid=1)])
+    images.post("PSTREE", None, [])
+    assert not images.exists("PSTREE")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_file_that_fits_in_part_is_no_success(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    try:
+        with ImageDir.create(str(tmp_path)) as images:
+            images.post("PSTREE", None, [TASK] * 10000)
+            with pytest.raises(KernelError, match=r"pstree\.img: write failed: ENOSPC .*free some space"):
+                images.flush()
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)

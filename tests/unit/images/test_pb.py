@@ -75,4 +75,20 @@ def test_public_modules_do_as_well(implementation: str) -> None:
     assert text.split() == ["pid:", "5", "ppid:", "1", "pgid:", "5", "sid:", "5", "threads:", "5", "threads:", "6"]
 
 
+def test_where_the_short_cut_fails_the_public_modules_serve() -> None:
+    """With types of their own: the stand-in for them must not stay."""
+    code = """
+from engine.images import pool
+spare = pool._spare_well_known_types
+pool._spare_well_known_types = lambda make: spare(lambda: pool.missing)
+from engine.images import pb
+print(pb.core_entry(mtype=1).mtype)
+from google.protobuf.timestamp_pb2 import Timestamp
+now = Timestamp()
+now.FromSeconds(5)
+print(now.ToSeconds())
+"""
+    assert run_python(code) == "1\n5"
+
+
 FOWN = pb.fown_entry(uid=0, euid=0, signum=0, pid_type=0, pid=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from engine.kernel import features
 from engine.kernel.features import cache, catalog
 from engine.kernel.features.catalog import EXTRA, Feature, Missing
 from engine.kernel.features.child import run_alone
+from engine.kernel.proc import Mount, ProcDir
 
 ROWS = ("G17", "G26")
 # The names that CRIU's `check --feature` knows.
@@ -70,13 +72,22 @@ def test_an_unknown_name() -> None:
         features.works("list")
 
 
-def test_a_feature_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = count_calls(monkeypatch, "", "broken here")
+def test_what_works_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = count_calls(monkeypatch, "", "")
     assert features.works("one")
-    assert features.verdict("two") == (False, "broken here")
+    assert features.works("two")
     features.forget()  # as a new process would
-    assert features.verdicts(["two", "one"]) == {"one": (True, ""), "two": (False, "broken here")}
+    assert features.verdicts(["two", "one"]) == {"one": (True, ""), "two": (True, "")}
     assert asked == ["one", "two"]
+
+
+def test_what_does_not_work_is_tried_again_by_the_next_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = count_calls(monkeypatch, "", "no module")
+    assert features.verdict("two") == features.verdict("two") == (False, "no module")
+    assert asked == ["two"]
+    features.forget()
+    count_calls(monkeypatch, "", "")
+    assert features.works("two")
 
 
 def test_another_kernel_or_boot_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +107,7 @@ def test_a_damaged_cache_is_made_anew(monkeypatch: pytest.MonkeyPatch, fresh: Pa
     bad = {
         "cut": good[:-3],
         "empty": b"",
-        "noise": good.replace(b"one\t", b"one "),
+        "noise": good.replace(b"one", b"one\tat a time"),
         "foreign": b"other key\n" + good.partition(b"\n")[2],
         "binary": b"\xff" + good,
     }
@@ -132,6 +143,14 @@ def test_nowhere_to_write_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert features.works("one")
     assert features.works("one")
     assert asked == ["one"]
+
+
+def test_a_file_that_cannot_be_put_in_its_place_does_not_stay(monkeypatch: pytest.MonkeyPatch, fresh: Path) -> None:
+    count_calls(monkeypatch, "")
+    fresh.mkdir(parents=True)
+    fresh.parent.chmod(0o700)
+    assert features.works("one")
+    assert list(fresh.parent.iterdir()) == [fresh]
 
 
 def test_places_for_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +189,22 @@ def test_alone_survives_what_its_child_does(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", [f.name for f in catalog.features().values() if f.category == catalog.REQUIRED])
 def test_required_features_work_here(name: str) -> None:
     assert catalog.find(name).attempt() == ""
+
+
+@root
+def test_a_hierarchy_that_takes_no_group_is_not_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def mkdir(path: str) -> None:
+        made.append(path)
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    kinds = ("cgroup", "cgroup2")
+    mounts = [Mount(1, 1, 0, "/", f"/{kind}", "rw", {}, kind, kind, "rw,freezer") for kind in kinds]
+    monkeypatch.setattr(ProcDir, "mountinfo", lambda _: mounts)
+    assert catalog.find("cgroup_freezer").attempt() == "/cgroup2: Read-only file system"
+    assert len(made) == 2
 
 
 @root

@@ -63,6 +63,7 @@ flags:\t04000
 mnt_id:\t9
 inotify wd:2 ino:7e9e sdev:800013 mask:800afce ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:7e9e0000640d1b6d
 inotify wd:1 ino:a sdev:fd00000 mask:2 ignored_mask:0 fhandle-bytes:4 fhandle-type:81 f_handle:01020304
+inotify wd:3 ino:b sdev:14 mask:2 ignored_mask:0
 """
 PIDFD = b"pos:\t0\nflags:\t02000002\nmnt_id:\t15\nino:\t7\nPid:\t55\nNSpid:\t55\t3\n"
 
@@ -83,6 +84,11 @@ def test_locks() -> None:
 
 def test_a_waiter_of_proc_locks() -> None:
     assert parse_lock("4: -> LEASE BREAKER READ 9 08:01:2 0 EOF").mode == "BREAKER"
+
+
+def test_a_lock_whose_file_is_lost() -> None:
+    lock = parse_lock("4: FLOCK  ADVISORY  WRITE 9 <none>:0 0 EOF")
+    assert (lock.device, lock.inode, lock.end) == (0, 0, None)
 
 
 def test_eventfd() -> None:
@@ -106,10 +112,11 @@ def test_timerfd() -> None:
 
 
 def test_inotify() -> None:
-    first, second = inotify_marks(parse_fdinfo(INOTIFY))
+    first, second, third = inotify_marks(parse_fdinfo(INOTIFY))
     assert (first.wd, first.inode, first.device) == (2, 0x7E9E, os.makedev(8, 0x13))
     assert (first.mask, first.handle_type, first.handle.hex()) == (0x800AFCE, 1, "7e9e0000640d1b6d")
     assert (second.device, second.handle_type) == (os.makedev(0xFD, 0), 0x81)
+    assert (third.wd, third.handle_type, third.handle) == (3, None, b"")  # no file handles: FUSE, some overlays
 
 
 def test_pidfd() -> None:

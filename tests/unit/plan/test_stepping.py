@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -19,18 +20,21 @@ from engine.abi.wait import P_PID, WEXITED, WNOWAIT, WSTOPPED
 from engine.errors import EngineBug, PlanError
 from engine.kernel.freeze import Freezer
 from engine.kernel.home import Home
-from engine.kernel.inject import Injection, find_gadgets
+from engine.kernel.inject import Injection, cure, find_gadgets, run
 from engine.kernel.proc import ProcDir
 from engine.kernel.ptrace import Gone
 from engine.kernel.skeleton import Role, Troupe
 from engine.plan.builder import Plan
 from engine.plan.ops import Slot
+from engine.questions import Form
 from tests.unit.plan.executors import BASE, FIRST_NUMBER, free_pids, play, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from engine.plan.builder import Emitter
+    from engine.plan.ops import Ref
 
     Show = Callable[[str], None] | None
 
@@ -72,7 +76,7 @@ class Frozen:
         return self.injection
 
     def __exit__(self, *_: object) -> None:
-        self.injection.cure()
+        cure([self.injection])
         self.freezer.thaw()
 
 
@@ -86,21 +90,25 @@ def questions(emit: Emitter) -> None:
     emit.call("prctl", prctl.PR_GET_NAME, name)
     emit.attempt("getpgid", -5)
     emit.store(name, emit.load(name, 4), 8)
-    emit.halt()
+
+
+def form_for(injection: Injection, ask: Callable[[Emitter], None]) -> Form:
+    """Every thread is asked the same."""
+    names = [f"thread {thread.tid}" for thread in injection.threads]
+    module = cast("ModuleType", SimpleNamespace(ask_thread=ask))
+    return Form([module], names, {}, injection.homes[injection.leader.tid].frame_size)
 
 
 def ask(pid: int, how: str) -> tuple[list[list[int]], list[str]]:
-    plan, shown = Plan(23), list[str]()
+    shown = list[str]()
     with Frozen(pid) as injection:
-        actors = {thread.tid: plan.actor(f"thread {thread.tid}") for thread in injection.threads}
-        for actor in actors.values():
-            questions(actor.emit(actor.name))
+        form = form_for(injection, questions)
+        injection.form, plan = form, form.plan
         if how == "step":
-            injection.step(plan, actors, shown.append)
+            injection.step(shown.append)
         else:
-            injection.run(plan, actors)
-        assert injection.view is not None
-        view = bytes(injection.view)
+            run([injection])
+        view = bytes(injection.answers())
     slots = [[plan.slot_offset(Slot(actor.index, i)) for i in range(actor.slots)] for actor in plan.actors]
     return [[int.from_bytes(view[at : at + 8], "little", signed=True) for at in row] for row in slots], shown
 
@@ -125,44 +133,45 @@ def test_the_victim_goes_on(victim: subprocess.Popen[str]) -> None:
 
 
 def test_a_failed_call_is_the_same_error(victim: subprocess.Popen[str]) -> None:
+    def bad(emit: Emitter) -> None:
+        emit.call("getpgid", -5)
+        emit.call("getpid")
+
     errors = []
     for how in ("run", "step"):
-        plan = Plan(23)
         with Frozen(victim.pid) as injection, pytest.raises(PlanError) as caught:
-            actor = plan.actor("thread")
-            emit = actor.emit(f"pid {victim.pid}, a question")
-            emit.call("getpgid", -5)
-            emit.call("getpid")
-            emit.halt()
-            actors = {injection.leader.tid: actor}
-            injection.run(plan, actors) if how == "run" else injection.step(plan, actors, lambda _: None)
+            injection.form = form_for(injection, bad)
+            run([injection]) if how == "run" else injection.step(lambda _: None)
         errors.append(str(caught.value))
     assert errors[0] == errors[1]
-    assert "a question: getpgid(pid=-5) failed: ESRCH" in errors[0]
+    assert f"pid {victim.pid}: getpgid(pid=-5) failed: ESRCH" in errors[0]
     assert victim.poll() is None
 
 
-def test_births_and_meetings_in_frozen_tasks_are_bugs(victim: subprocess.Popen[str]) -> None:
-    plan = Plan(23)
-    with Frozen(victim.pid) as injection, pytest.raises(EngineBug, match="a frozen task bears nobody"):
-        actor, child = plan.actor("thread"), plan.actor("child")
+def test_births_are_bugs(victim: subprocess.Popen[str]) -> None:
+    def bear(emit: Emitter) -> None:
+        child = emit.plan.actor("child")
         child.emit("child").halt()
-        actor.emit("birth").spawn(child, CLONE_VM)
-        actor.emit("birth").halt()
-        injection.step(plan, {injection.leader.tid: actor}, lambda _: None)
-    plan = Plan(23)
-    with (
-        Frozen(victim.pid) as injection,
-        pytest.raises(EngineBug, match="threads that are asked questions do not meet"),
-    ):
-        one, two = plan.actor("one"), plan.actor("two")
-        word = plan.buffer(4)
-        one.emit("one").wait(word, 1)
-        one.emit("one").halt()
-        two.emit("two").post(word)
-        two.emit("two").halt()
-        first, second = injection.threads
-        injection.step(plan, {first.tid: one, second.tid: two}, lambda _: None)
+        emit.spawn(child, CLONE_VM)
+
+    with Frozen(victim.pid) as injection, pytest.raises(EngineBug, match="a frozen task bears nobody"):
+        form_for(injection, bear)
+    assert victim.poll() is None
+
+
+def test_meetings_in_frozen_tasks_are_bugs(victim: subprocess.Popen[str]) -> None:
+    words: list[Ref] = []
+
+    def meet(emit: Emitter) -> None:
+        if words:
+            emit.post(words[0])
+        else:
+            words.append(emit.buffer(4))
+            emit.wait(words[0], 1)
+
+    with Frozen(victim.pid) as injection, pytest.raises(EngineBug, match="asked questions do not meet"):
+        injection.form = form_for(injection, meet)
+        injection.step(lambda _: None)
     assert victim.poll() is None
 
 

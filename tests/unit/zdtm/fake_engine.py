@@ -28,12 +28,15 @@ def dump(fault: str, pid: int, images: Path) -> int:
             return 1
         case "dump crashes":
             os.kill(os.getpid(), signal.SIGSEGV)
+        case "dump has a bug":
+            raise ZeroDivisionError
         case "dump hangs":
             time.sleep(60)
         case "dump leaves a process":
             subprocess.Popen(["sleep", "60"], start_new_session=True)
-        case "dump leaves a file":
+        case "dump leaves a file" | "dump fails and leaves a file":
             (work / "link_remap.1").touch()
+            return int("fails" in fault)
         case "dump leaves a mount":
             subprocess.run(["mount", "-t", "tmpfs", "none", str(work)], check=True)
         case "dump ends the tree":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
@@ -88,7 +89,9 @@ def test_an_engine_that_does_nothing_passes_without_restore(tmp_path: Path) -> N
         ("dump ends the tree", "norst", "gone", "ended the tree that it was told to leave running"),
         ("dump stops the tree", "norst", "state", "pid N: state was 'alive', is 'stopped'"),
         ("nothing", "stop", "gone", "not stopped: [N]"),
+        ("dump ends the tree", "stop", "gone", "the tree has ended that should be stopped"),
         ("dump leaves a process", "norst", "state", "is new"),
+        ("dump fails and leaves a file", "plain", "leftovers", "link_remap.N stayed"),
         ("dump leaves a file", "norst", "leftovers", "link_remap.N stayed"),
         ("dump leaves a mount", "norst", "leftovers", "(tmpfs) stayed"),
         ("restore fails", "plain", "restore", "exited with status N"),
@@ -127,6 +130,7 @@ def test_a_program_that_leaves_a_child_fails(tmp_path: Path) -> None:
         ("test_ready(); for (;;) pause();", "verdict", "did not end within 0.5 s after SIGTERM"),
         ('err_die("no luck");', "start", "no luck"),
         ("return 0;", "start", "without a verdict"),
+        ('skip("no moon"); return 4;', "start", "status 4"),
         ("pause();", "start", "not done after 0.5 s"),
         ("this is not C", "build", "error:"),
     ],
@@ -155,6 +159,7 @@ def test_an_expected_failure_is_one(tmp_path: Path) -> None:
     assert run(tmp_path, "dump fails", extra=extra).outcome is Outcome.EXPECTED
     assert run(tmp_path, "dump harms", extra=extra).outcome is Outcome.FAILED
     assert run(tmp_path, "dump crashes", extra=extra).outcome is Outcome.FAILED
+    assert run(tmp_path, "dump has a bug", extra=extra).outcome is Outcome.FAILED
 
 
 def test_a_failed_run_is_kept_in_place_of_the_last(tmp_path: Path) -> None:
@@ -163,8 +168,8 @@ def test_a_failed_run_is_kept_in_place_of_the_last(tmp_path: Path) -> None:
     assert (Path(second) / "images/1/dump.log").exists()
 
 
-def test_ctrl_c_ends_and_cleans_up_all(tmp_path: Path) -> None:
-    run(tmp_path, "nothing", "norst")  # makes the files
+def zdtm_in_a_process(tmp_path: Path) -> subprocess.Popen[str]:
+    """`zdtm run -a` of the victim, which run() has made, with an engine that sleeps."""
     script = f"""
 import os, sys
 from pathlib import Path
@@ -174,16 +179,31 @@ zdtm.suite.collect.__defaults__ = ((), "", (), (Path({str(tmp_path)!r}) / "stati
 words = ["run", "-a", "--engine", {str(tmp_path / "engine")!r}, "--runs", {str(tmp_path / "runs")!r}]
 sys.exit(zdtm.cli.main(words))
 """
-    zdtm = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
-    runs = tmp_path / "runs"
-    deadline = time.monotonic() + 10
-    while not list(runs.glob("*/images")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_ends_and_cleans_up_all(tmp_path: Path) -> None:
+    run(tmp_path, "nothing", "norst")
+    zdtm, runs = zdtm_in_a_process(tmp_path), tmp_path / "runs"
+    assert wait_for(lambda: list(runs.glob("*/images")))
     zdtm.send_signal(2)
     _, errors = zdtm.communicate(timeout=10)
     assert zdtm.returncode == 130, errors
     assert "interrupted" in errors
     assert not list(runs.iterdir())
+
+
+def test_ctrl_c_ends_a_run_that_waits_for_another_one(tmp_path: Path) -> None:
+    with (Path(os.environ["ZDTM_BUILD"]) / "alone.lock").open("w") as lock:
+        run(tmp_path, "nothing", "norst")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        zdtm = zdtm_in_a_process(tmp_path)
+        time.sleep(2)  # the worker has come to the lock
+        began = time.monotonic()
+        zdtm.send_signal(2)
+        _, errors = zdtm.communicate(timeout=30)
+    assert zdtm.returncode == 130, errors
+    assert time.monotonic() - began < 5
 
 
 def test_sigkill_leaves_no_process(tmp_path: Path) -> None:

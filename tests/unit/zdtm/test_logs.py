@@ -31,9 +31,17 @@ def test_ready_is_a_line_of_its_own() -> None:
     assert not logs.is_ready(["NOT READY"])
 
 
-def test_skip() -> None:
-    assert logs.skip_reason(["SKIP: no avx: none"]) == "no avx: none"
-    assert logs.skip_reason(["READY"]) == ""
+@pytest.mark.parametrize(
+    ("lines", "status", "reason"),
+    [
+        (["SKIP: no avx: none"], 0, "no avx: none"),
+        (["READY"], 0, ""),
+        (["SKIP: no avx", "ERROR: a.c:3: fork"], 0, ""),
+        (["SKIP: no avx"], 11, ""),
+    ],
+)
+def test_skip(lines: list[str], status: int, reason: str) -> None:
+    assert logs.skip_reason(lines, status) == reason
 
 
 def test_errors_and_warnings_are_the_excerpt(tmp_path: Path) -> None:
@@ -42,6 +50,18 @@ def test_errors_and_warnings_are_the_excerpt(tmp_path: Path) -> None:
     log.write_text("(0) fine\n(1) Warn  (a.c:1): odd\n(2) Errors: none\n(3) Error (b.c:2): bad\n")
     (excerpt,) = logs.engine_excerpt(log)
     assert excerpt == ("1/dump.log", ("(1) Warn  (a.c:1): odd", "(3) Error (b.c:2): bad"))
+
+
+@pytest.mark.parametrize(
+    ("line", "crash"),
+    [
+        ("Traceback (most recent call last):", True),
+        ("(00.1) Error (amber): bug in Amber: KeyError: 5", True),
+        ("(00.1) Error (amber): pid 5: no", False),
+    ],
+)
+def test_crashes_that_exit_like_failures(line: str, crash: bool) -> None:
+    assert logs.is_crash(f"(00.0) begin\n{line}\n") == crash
 
 
 def test_without_such_lines_it_is_the_end(tmp_path: Path) -> None:

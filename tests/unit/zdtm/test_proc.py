@@ -56,6 +56,19 @@ def test_smaps() -> None:
     assert (shared.name, shared.flags) == ("/dev/zero (deleted)", set())
 
 
+def test_only_a_newline_ends_a_line() -> None:
+    """All that str.splitlines() takes for the end of a line may stand in a name."""
+    name = "/bin/a\x0bb\x0cc\x1cd\x85e\u2028f\rg"
+    (mapping,) = proc.parse_smaps(f"1000-2000 r-xp 00000000 08:01 1187                       {name}\nVmFlags: rd\n")
+    assert (mapping.name, mapping.flags) == (name, {"rd"})
+    assert proc.parse_fields("Name:\ta\x0bUid: 0\nUid:\t5\n")["Uid"] == "5"
+
+
+def test_limits_whose_columns_touch() -> None:
+    text = f"head\n{'Max open files':25} {2**64 - 2:<20} {2**64 - 1:<20} {'files':10} \n"
+    assert proc.parse_limits(text) == {"Max open files": f"{2**64 - 2} {2**64 - 1}"}
+
+
 def test_limits() -> None:
     assert proc.parse_limits(LIMITS) == {
         "Max cpu time": "unlimited unlimited",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -214,6 +216,19 @@ def test_sharing_of_an_open_file_is_seen(descriptors: list[int]) -> None:
     facts = (Fact(os.getpid(), "descriptors", f"fd {fd}", "open file") for fd in descriptors)
     first, second, copy = (state[fact] for fact in facts)
     assert first == copy != second
+
+
+@pytest.mark.parametrize(("number", "silent"), [(errno.EBADF, True), (errno.ESRCH, True), (errno.EPERM, False)])
+def test_sharing_is_left_out_only_when_something_has_gone(
+    descriptors: list[int], monkeypatch: pytest.MonkeyPatch, number: int, silent: bool
+) -> None:
+    def kcmp_file(*_: int) -> int:
+        raise OSError(number, "")
+
+    descriptors += [os.open(__file__, os.O_RDONLY), os.open(__file__, os.O_RDONLY)]
+    monkeypatch.setattr("zdtm.syscalls.kcmp_file", kcmp_file)
+    with contextlib.nullcontext() if silent else pytest.raises(OSError):
+        capture([os.getpid()])
 
 
 def test_zombies_have_a_state() -> None:

@@ -14,6 +14,7 @@ from zdtm import build, engines, leftovers, suite
 from zdtm.cli import main
 from zdtm.description import Description, DescriptionError, Options
 from zdtm.engines import Engine
+from zdtm.leftovers import Mount
 
 
 @pytest.fixture
@@ -56,6 +57,27 @@ def test_an_unknown_name_is_an_error(directory: Path) -> None:
     for choice in ({"names": ["pip"]}, {"exclude": ["pip"]}):
         with pytest.raises(suite.NoSuchTest, match="there is no test 'pip'"):
             suite.collect(**choice, directories=[directory])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("choice", "complaint"),
+    [
+        ({"pattern": "socket"}, "no test is left"),
+        ({"pattern": "pipe$", "exclude": ["pipe"]}, "no test is left"),
+        ({"pattern": "pipe("}, r"'pipe\(' is no regular expression"),
+    ],
+)
+def test_choosing_nothing_is_an_error(directory: Path, choice: dict[str, Any], complaint: str) -> None:
+    """A run of no test at all would pass."""
+    with pytest.raises(suite.NoSuchTest, match=complaint):
+        suite.collect(**choice, directories=[directory])
+
+
+def test_no_test_hides_another_one(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("transition")
+    (other / "pipe.yaml").write_text("doc: y\nrows: [Y]\n")
+    with pytest.raises(DescriptionError, match=r"pipe\.yaml and .*pipe\.yaml have the same name"):
+        suite.collect(["eventfd"], directories=[directory, other])
 
 
 def test_a_program_is_built_once_for_every_content(
@@ -101,6 +123,15 @@ def test_an_engine_by_path(tmp_path: Path) -> None:
     assert not engines.has_feature(engine, "other")
 
 
+@pytest.mark.parametrize("end", ["kill -SEGV $$", "exit 127", "echo 'Error: bug in Amber: KeyError' >&2; exit 1"])
+def test_an_engine_that_cannot_answer_is_no_reason_to_skip(tmp_path: Path, end: str) -> None:
+    command = tmp_path / "amber-broken"
+    command.write_text(f"#!/bin/sh\n{end}\n")
+    command.chmod(0o755)
+    with pytest.raises(engines.EngineMissing, match=r"amber-broken check .* ended with status"):
+        engines.has_feature(Engine(command, "amber"), "uffd")
+
+
 def test_an_engine_by_name_is_beside_this_python_or_in_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for directory in ("beside", "path"):
         (tmp_path / directory).mkdir()
@@ -133,6 +164,15 @@ def test_new_files_are_leftovers_and_removed_ones_are_not(tmp_path: Path) -> Non
     assert leftovers.new_things(before, leftovers.survey([tmp_path])) == [f"the file {tmp_path}/new stayed"]
 
 
+def test_a_mount_over_another_one_is_a_leftover() -> None:
+    before = leftovers.World(frozenset({Mount(20, "/tmp", "tmpfs")}), frozenset(), frozenset())
+    after = before._replace(mounts=before.mounts | {Mount(21, "/tmp", "tmpfs")})
+    assert leftovers.new_things(before, after) == ["the mount /tmp (tmpfs) stayed"]
+    renamed = before._replace(mounts=frozenset({Mount(20, "/garbage", "tmpfs")}))  # the directory above it was
+    assert leftovers.new_things(before, renamed) == []
+    assert leftovers.survey([]).mounts == leftovers.survey([]).mounts != frozenset()
+
+
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "-t", "busyloop"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
@@ -144,6 +184,25 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_be_run_is_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert capsys.readouterr().err.startswith("zdtm: ")
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_a_limit_that_is_none(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 would mean the description's, and nan no limit at all."""
+    with pytest.raises(SystemExit):
+        main(["run", "-t", "busyloop", "--timeout", seconds])
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_a_compiler_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> list[Description]:
+        raise build.BuildError("there is no C compiler")
+
+    monkeypatch.setattr(suite, "collect", refuse)
+    assert main(["run", "-a"]) == 2
+    assert capsys.readouterr().err == "zdtm: there is no C compiler\n"
 
 
 def test_compiler_is_there() -> None:

@@ -58,7 +58,7 @@ class Written:
     def __init__(self) -> None:
         self.files: dict[tuple[str, object], list[Any]] = {}
 
-    def write(self, kind: str, ident: object, messages: Iterable[Any]) -> None:
+    def post(self, kind: str, ident: object, messages: Iterable[Any]) -> None:
         """As ImageDir does it."""
         self.files[kind, ident] = list(messages)
 

@@ -29,6 +29,7 @@ def dump(tree: Tree, directory: Path) -> ImageDir:
     images.write("INVENTORY", None, [pb.inventory_entry(img_version=2, fdinfo_per_id=True)])
     tree.images = images
     ghost.write(tree, tree.registry.ghosts)  # type: ignore[arg-type]
+    images.flush()
     return images
 
 

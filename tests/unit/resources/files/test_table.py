@@ -58,3 +58,33 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
     assert reasons == ["sockets are not supported", "named pipes are not supported",
                        "it holds file locks, which are not supported"]  # fmt: skip
     assert tree.obstacles[1].subject == f"fd {named} ({fifo})"
+
+
+def test_what_was_expected_serves_while_it_is_the_same(tmp_path: Path) -> None:
+    """Described before the freeze: what nothing changed is not described again, anything else is."""
+    names = [tmp_path / name for name in ("same", "moved", "grown", "renamed", "removed", "locked", "other")]
+    for name in names:
+        name.write_bytes(b"content")
+    opened = [os.open(name, os.O_RDWR) for name in names]
+    tree = Tree(file_locks=False)
+    try:
+        tree.registry.expect(tree.tasks[0])  # type: ignore[arg-type]
+        expected = [file.reg.name for file in tree.registry._expected.values()]
+        assert {str(name) for name in names} <= set(expected)
+        os.lseek(opened[1], 3, os.SEEK_SET)
+        os.truncate(names[2], 100)
+        names[3].rename(tmp_path / "name")
+        names[4].unlink()
+        fcntl.flock(opened[5], fcntl.LOCK_EX)
+        os.dup2(opened[0], opened[6])
+        files = collect(tree, *opened)
+    finally:
+        for fd in opened:
+            os.close(fd)
+    assert [(f.reg.name.rpartition("/")[2], f.reg.pos, f.reg.size) for f in files] == [
+        ("same", 0, 7), ("moved", 3, 7), ("grown", 0, 100), ("name", 0, 7), ("removed", 0, 7), ("locked", 0, 7),
+        ("same", 0, 7),
+    ]  # fmt: skip
+    assert [file.id for file in files] == [1, 2, 3, 4, 5, 6, 1] == [file.reg.id for file in files]
+    assert [o.reason for o in tree.obstacles] == ["it holds file locks, which are not supported"]
+    assert [file.id for file in tree.registry.files] == [1, 2, 3, 4, 5, 6]
