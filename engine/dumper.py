@@ -26,7 +26,7 @@ from engine.quiet import NoCollection
 from engine.rehearsal import Nowhere
 from engine.resources import cgroups, inventory, namespaces
 from engine.resources.files.table import Registry
-from engine.resources.memory import contents, shared
+from engine.resources.memory import contents, shared, vdso
 from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
 from engine.stats import Timings
@@ -181,6 +181,7 @@ def _look(task: FrozenTask) -> None:
     task.left = [m.mapping for m in mappings if is_arena(m.mapping)]
     task.mappings = [m for m in mappings if m.mapping not in task.left]
     for thread in task.threads:
+        vdso.leave(thread)
         thread.home = Home.of(thread.tracee)
         futexes.leave_critical_section(thread)
         if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):

@@ -13,6 +13,7 @@ import os
 
 from engine.abi import mman
 from engine.kernel._native import ffi, lib
+from engine.resources.memory import stand_in
 from engine.resources.memory.contents import PAGE, Piece, Run, pieces
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
 from engine.tuples import NamedTuple
@@ -41,6 +42,8 @@ def plan(tree: NewTree) -> None:
     with Library(tree) as library:
         for task in tree.alive:
             library.read(task)
+        stand_in.plan(tree, library.pieces)
+        for task in tree.alive:
             task.fill = library.pieces[task.pid]
             if task.parent is None or task.parent.dead or task.outside:
                 continue
@@ -103,7 +106,7 @@ def _common(child: NewTask, parent: NewTask) -> set[int]:
     found = set()
     for vma in child.mm.vmas:
         other = theirs.get(vma.start)
-        if other is None or is_shared(vma) or is_shared(other) or vma.status & SPECIAL:
+        if other is None or is_shared(vma) or is_shared(other) or (vma.status | other.status) & SPECIAL:
             continue
         alike = (vma.end, vma.pgoff, vma.shmid, vma.flags & SAME_FLAGS)
         if alike == (other.end, other.pgoff, other.shmid, other.flags & SAME_FLAGS):
