@@ -1,0 +1,56 @@
+"""Images as if they came from another kernel: the vdso in them has another build id, and its functions may be wrecked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine.images.directory import ImageDir
+from engine.resources.memory.symbols import functions
+from engine.resources.memory.vdso import VDSO
+
+PAGE = 4096
+BREAKPOINT = b"\xcc"  # who runs into old code ends by SIGTRAP
+NOTE = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"  # of the build id, 20 bytes
+
+
+def move(images: Path, wreck: bool) -> None:
+    """Changes a set of images."""
+    directory = ImageDir.open(str(images))
+    tasks = [item.pid for item in directory.read("PSTREE") if directory.exists("MM", item.pid)]
+    found = [place for pid in tasks if (place := _code(directory, pid))]
+    for path, offset, size in found:
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            code = bytearray(file.read(size))
+            file.seek(offset)
+            file.write(_another(code, wreck))
+
+
+def _code(directory: ImageDir, pid: int) -> tuple[str, int, int] | None:
+    """Which file holds the code of its vdso, where, and how long it is."""
+    area = next((v for v in directory.read_one("MM", pid).vmas if v.status & VDSO), None)
+    head, *entries = directory.read("PAGEMAP", pid)
+    offset = 0
+    for entry in entries:
+        size = (entry.nr_pages or entry.compat_nr_pages) * PAGE
+        if area and entry.vaddr <= area.start < entry.vaddr + size:
+            return directory.path(f"pages-{head.pages_id}.img"), offset + area.start - entry.vaddr, area.end - area.start
+        offset += size
+    return None
+
+
+def _another(code: bytearray, wreck: bool) -> bytearray:
+    # by what it says of itself, so that relatives, whose pages are equal, stay alike
+    at = code.index(NOTE) + len(NOTE)
+    code[at : at + 20] = bytes(byte + 1 & 255 for byte in code[at : at + 20])
+    for function in functions(bytes(code)).values() if wreck else ():
+        code[function.start : function.start + function.size] = BREAKPOINT * function.size
+    return code
+
+
+def run(amber: str, words: list[str], wreck: bool) -> None:
+    """In place of `amber`: what it is to restore is changed before."""
+    if words[0] == "restore":
+        move(Path(words[words.index("--images-dir") + 1]), wreck)
+    os.execv(amber, [amber, *words])
