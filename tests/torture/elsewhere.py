@@ -1,4 +1,4 @@
-"""Images as if they came from another kernel: the vdso in them has another build id, and its functions may be wrecked."""
+"""Images as if they came from another kernel: their vdso has another build id, and its functions may be wrecked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def _code(directory: ImageDir, pid: int) -> tuple[str, int, int] | None:
     for entry in entries:
         size = (entry.nr_pages or entry.compat_nr_pages) * PAGE
         if area and entry.vaddr <= area.start < entry.vaddr + size:
-            return directory.path(f"pages-{head.pages_id}.img"), offset + area.start - entry.vaddr, area.end - area.start
+            path = directory.path(f"pages-{head.pages_id}.img")
+            return path, offset + area.start - entry.vaddr, area.end - area.start
         offset += size
     return None
 

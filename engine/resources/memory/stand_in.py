@@ -85,8 +85,8 @@ def plan(tree: NewTree, pieces: dict[int, list[Piece]]) -> None:
 def _place(tree: NewTree, size: int) -> int:
     """Free in all tasks: relatives can then share it."""
     areas = [area for task in tree.alive for area in mappings.areas(task)]
-    code = next(v for task in tree.alive for v in vdso.areas(task))
-    return find_hole(areas, size, LOWEST + (code.start & UNKNOWN_BITS))
+    old = next(v for task in tree.alive for v in vdso.areas(task))
+    return find_hole(areas, size, LOWEST + (old.start & UNKNOWN_BITS))
 
 
 def _replace(task: NewTask, place: int, data: int, code: int) -> None:

@@ -10,7 +10,7 @@ import struct
 
 from engine.tuples import NamedTuple
 
-HEADER = struct.Struct("<4sBBBB8xHHIQQQIHHH")  # magic, class, data, version, abi, type, machine, …, phoff, …, phnum
+HEADER = struct.Struct("<4sBBBB8xHHIQQQIHHH6x")  # magic, class, data, version, abi, type, machine, …, phoff, …, phnum
 PROGRAM = struct.Struct("<IIQQQQQQ")  # type, flags, offset, vaddr, paddr, filesz, memsz, align
 DYNAMIC = struct.Struct("<QQ")  # tag, value
 SYMBOL = struct.Struct("<IBBHQQ")  # name, info, other, section, value, size
