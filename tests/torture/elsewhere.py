@@ -6,16 +6,18 @@ import os
 from pathlib import Path
 
 from engine.images.directory import ImageDir
+from engine.options import RestoreOptions
 from engine.resources.memory.symbols import functions
 from engine.resources.memory.vdso import VDSO
+from engine.restorer import restore
 
 PAGE = 4096
 BREAKPOINT = b"\xcc"  # who runs into old code ends by SIGTRAP
 NOTE = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"  # of the build id, 20 bytes
 
 
-def move(images: Path, wreck: bool) -> None:
-    """Changes a set of images."""
+def move(images: Path, wreck: bool) -> int:
+    """Changes a set of images; how many tasks have a vdso."""
     directory = ImageDir.open(str(images))
     tasks = [item.pid for item in directory.read("PSTREE") if directory.exists("MM", item.pid)]
     found = [place for pid in tasks if (place := _code(directory, pid))]
@@ -25,6 +27,7 @@ def move(images: Path, wreck: bool) -> None:
             code = bytearray(file.read(size))
             file.seek(offset)
             file.write(_another(code, wreck))
+    return len(found)
 
 
 def _code(directory: ImageDir, pid: int) -> tuple[str, int, int] | None:
@@ -51,7 +54,12 @@ def _another(code: bytearray, wreck: bool) -> bytearray:
 
 
 def run(amber: str, words: list[str], wreck: bool) -> None:
-    """In place of `amber`: what it is to restore is changed before."""
+    """In place of `amber`: what it is to restore is changed before, and every vdso must get a stand-in, but those that
+    are inherited."""
     if words[0] == "restore":
-        move(Path(words[words.index("--images-dir") + 1]), wreck)
+        images = words[words.index("--images-dir") + 1]
+        moved = move(Path(images), wreck)
+        explained = restore(RestoreOptions(images_dir=images, explain=True)).listing
+        if bool(moved) != ("stand-in for its vdso" in explained):
+            raise SystemExit(f"{moved} tasks have a vdso of another kernel, but:\n{explained}")
     os.execv(amber, [amber, *words])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zdtm import engines, suite
+from zdtm import compat, engines, suite
 from zdtm.pytest_plugin import Silent
 from zdtm.report import explain
 from zdtm.results import Outcome
@@ -46,7 +46,18 @@ def test_an_interrupted_function_ends_without_its_data(iters: int, tmp_path: Pat
     _run("vdso_busy", iters, tmp_path, [], wreck=False)
 
 
-def _run(name: str, iters: int, tmp_path: Path, arguments: list[str], wreck: bool) -> None:
+@pytest.mark.parametrize("name", ["vdso", "vdso_pointers"])
+def test_criu_saves_stand_ins_as_it_saves_memory(name: str, tmp_path: Path) -> None:
+    try:
+        criu = compat.find_criu()
+    except engines.EngineMissing as error:
+        pytest.skip(f"no criu: {error}")
+    _run(name, 3, tmp_path, [], wreck=True, dumper=criu)
+
+
+def _run(
+    name: str, iters: int, tmp_path: Path, arguments: list[str], wreck: bool, dumper: engines.Engine | None = None
+) -> None:
     """One of the programs, its restores elsewhere. The stand-in is one more mapping, or several."""
     (known,) = suite.collect([name])
     beside = tmp_path / known.path.parent.name
@@ -58,7 +69,8 @@ def _run(name: str, iters: int, tmp_path: Path, arguments: list[str], wreck: boo
     (beside / known.path.name).write_text(yaml.safe_dump(content))
     shutil.copy(known.program, beside)
     (test,) = suite.collect([name], directories=[beside])
-    settings = Settings(engines.find("amber"), iters=iters, keep="never", restore_engine=_elsewhere(tmp_path, wreck))
+    restorer = _elsewhere(tmp_path, wreck)
+    settings = Settings(dumper or engines.find("amber"), iters=iters, keep="never", restore_engine=restorer)
     result = Runner(settings, Silent()).run(test)
     assert result.outcome is Outcome.PASSED, explain(result)
 

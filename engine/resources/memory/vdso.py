@@ -31,7 +31,7 @@ MOST_STEPS = 1000  # instructions; the longest way out, through a clock, has som
 
 # criu writes a mark over the first 40 bytes of a kernel's vdso that it has put beside a program's old one (seen with
 # 4.1.1). The ELF header that was there is the same on every x86-64 kernel: a shared object, program headers at 64.
-MARK = b"CRIUVDSO"
+MARK = b"CRIUvDSO"
 HEADER = bytes.fromhex("7f454c46020101000000000000000000 03003e0001000000 0000000000000000 4000000000000000")
 
 

@@ -129,6 +129,12 @@ def test_other_data_beside_the_same_code_are_another_kernel(tmp_path: Path) -> N
     assert new.root.patches
 
 
+def test_other_code_of_the_same_size_is_another_kernel(tmp_path: Path) -> None:
+    new, pieces = make(tmp_path, vdso.own().code[:-1] + b"\1", data=NEW_DATA)
+    stand_in.plan(new, pieces)
+    assert new.root.patches
+
+
 def test_criu_marks_the_kernels_own(tmp_path: Path) -> None:
     """It is the same; and on another kernel the ELF header is put back."""
     marked = vdso.MARK + bytes(32) + vdso.own().code[40:]
