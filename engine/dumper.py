@@ -180,9 +180,11 @@ def _look(task: FrozenTask) -> None:
     mappings = task.proc.smaps()
     task.left = [m.mapping for m in mappings if is_arena(m.mapping)]
     task.mappings = [m for m in mappings if m.mapping not in task.left]
+    code = vdso.code_of(task)
     for thread in task.threads:
-        vdso.leave(thread)
         thread.home = Home.of(thread.tracee)
+        if vdso.leave(thread, code):
+            thread.home = Home.of(thread.tracee)
         futexes.leave_critical_section(thread)
         if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):
             reason = "it is still on its way home from an engine that was killed"

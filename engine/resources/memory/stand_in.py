@@ -12,7 +12,7 @@ The old data become zeros. Nothing but a function that was interrupted can still
 clock can be read without a system call (VDSO_CLOCKMODE_NONE is 0, include/vdso/clocksource.h; so is the sequence that
 says that nobody writes). Only the coarse clocks, time() and clock_getres() do not ask, so a thread that stands in one
 of the old functions is refused; a dump steps threads out (vdso.py). A jump is one instruction that changes no register:
-no thread can be stopped in half of it.
+no thread can be stopped in half of it. What nobody can see is a signal handler that will return to where a jump is now.
 
 The next dump needs to know nothing of this. The stand-in is a mapping with contents as any other, the task's vdso is
 where the kernel's own is now, and the jumps into it are as good as the program's own pointers: on the same kernel it

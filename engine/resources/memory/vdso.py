@@ -11,6 +11,7 @@ import os
 from engine.abi.mman import MS_ASYNC
 from engine.abi.prctl import ARCH_MAP_VDSO_64
 from engine.abi.ptrace import PTRACE_EVENT_STOP
+from engine.abi.syscalls import NR
 from engine.kernel import calls
 from engine.kernel._native import ffi
 from engine.kernel.proc import ProcDir
@@ -21,12 +22,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenThread
     from engine.images import pb
-    from engine.kernel.proc import DetailedMapping
+    from engine.kernel.proc import DetailedMapping, Mapping
+    from engine.kernel.ptrace import Registers
     from engine.plan.builder import Emitter
     from engine.rebuild import NewTask
 
 VDSO, VVAR = 8, 4096
 NAME = "[vdso]"
+SYSCALL = b"\x0f\x05"
 MOST_STEPS = 1000  # instructions; the longest way out, through a clock, has some 200
 
 # criu writes a mark over the first 40 bytes of a kernel's vdso that it has put beside a program's old one (seen with
@@ -67,17 +70,37 @@ def collect(task: FrozenTask, found: DetailedMapping) -> None:
         task.refuse(f"mapping {start:x}-{end:x}", "code of its vdso was changed, which is not supported")
 
 
-def leave(thread: FrozenThread) -> None:
-    """Steps a thread out of a function of the vdso: on another kernel the rest of it would read data that are not
-    there. Signals on their way are delivered, as on any other way to a stop. What does not come to an end, and who is
-    stopped for good, stays; then only this kernel can restore it (stand_in.py)."""
-    tracee = thread.tracee
-    code = next((m.mapping for m in thread.task.mappings if m.mapping.name == NAME), None)
-    if code is None or tracee.stop.event != PTRACE_EVENT_STOP or tracee.stop.is_group_stop:
-        return
-    stop, steps = Stop(0, 0), 0
-    while not stop.event and steps < MOST_STEPS and code.start <= tracee.registers()["rip"] < code.end:
+def code_of(task: FrozenTask) -> Mapping | None:
+    """Where it is in a frozen task."""
+    return next((found.mapping for found in task.mappings if found.mapping.name == NAME), None)
+
+
+def leave(thread: FrozenThread, code: Mapping | None) -> bool:
+    """Steps a thread out of a function of the vdso, and tells whether it did anything: on another kernel the rest of it
+    would read data that are not there. A signal on its way is delivered, as on any other way to a stop, and its handler
+    may return if that is soon. What does not come to an end, and who is stopped for good, stays; then only this kernel
+    can restore it (stand_in.py)."""
+    tracee, stop = thread.tracee, thread.tracee.stop
+    inside = code is not None and code.start <= thread.home.registers["rip"] < code.end
+    if code is None or not inside or stop.event != PTRACE_EVENT_STOP or stop.is_group_stop:
+        return False
+    stop, steps, handling = Stop(0, 0), 0, False
+    while True:
+        handling = stop.signal > 0 or (handling and not inside)
         stop, steps = tracee.step(stop.signal), steps + 1
+        registers = tracee.registers()
+        inside = code.start <= registers["rip"] < code.end
+        more = inside or (handling and not _may_sleep(thread, registers))
+        if stop.event or not (stop.signal or (more and steps < MOST_STEPS)):
+            return True
+
+
+def _may_sleep(thread: FrozenThread, registers: Registers) -> bool:
+    """Whether a handler comes to a system call other than its own end: somebody whom we have stopped may have to end
+    that call."""
+    if registers["rax"] == NR.rt_sigreturn:
+        return False
+    return calls.read_memory(thread.tid, registers["rip"], len(SYSCALL)) == SYSCALL
 
 
 def unmarked(code: bytes) -> bytes:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,8 +67,29 @@ def area(pid: int) -> tuple[int, int]:
     return int(start, 16), int(end, 16)
 
 
-def test_no_thread_is_saved_inside_of_it(busy: subprocess.Popen[bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize("disturbed", [False, True])
+def test_no_thread_is_saved_inside_of_it(disturbed: bool, busy: subprocess.Popen[bytes], tmp_path: Path) -> None:
     start, end = area(busy.pid)
+    over = threading.Event()
+    sender = threading.Thread(target=send, args=(busy.pid, over))
+    if disturbed:
+        sender.start()
+    try:
+        check(busy, tmp_path, start, end)
+    finally:
+        over.set()
+    if disturbed:
+        sender.join()
+
+
+def send(pid: int, over: threading.Event) -> None:
+    """A signal every now and then."""
+    while not over.wait(0.0005):
+        os.kill(pid, signal.SIGUSR1)
+
+
+def check(busy: subprocess.Popen[bytes], tmp_path: Path, start: int, end: int) -> None:
+    """Saves it again and again."""
     for number in range(20):
         images = tmp_path / str(number)
         images.mkdir()
