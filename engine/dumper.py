@@ -26,7 +26,7 @@ from engine.quiet import NoCollection
 from engine.rehearsal import Nowhere
 from engine.resources import cgroups, inventory, namespaces
 from engine.resources.files.table import Registry
-from engine.resources.memory import contents, shared
+from engine.resources.memory import contents, shared, vdso
 from engine.resources.memory import mappings as memory_mappings
 from engine.resources.task import futexes, ids, tree
 from engine.scripts import Hooks
@@ -208,18 +208,33 @@ def _look_at_threads(frozen: FrozenTree) -> None:
 
 def _look(task: FrozenTask) -> None:
     """What every resource needs to know."""
+    if task.threads:
+        _look_at_mappings(task)
+        if _leave_vdso(task):  # what was read ahead is not true any more
+            task.proc.held.clear()
+            _look_at_mappings(task)
+        task.status = task.proc.status()
     task.stat = task.proc.stat()
-    if not task.threads:
-        return
-    task.status = task.proc.status()
-    mappings = task.proc.smaps()
-    task.left = [m.mapping for m in mappings if is_arena(m.mapping)]
-    task.mappings = [m for m in mappings if m.mapping not in task.left]
     for thread in task.threads:
         if any(arena.start <= thread.home.registers["rip"] < arena.end for arena in task.left):
             reason = "it is still on its way home from an engine that was killed"
             task.refuse(str(thread), reason, "try again; a stopped task must first be continued with SIGCONT")
         thread.status = task.status if thread is task.leader else task.thread_status(thread.tid)
+
+
+def _look_at_mappings(task: FrozenTask) -> None:
+    mappings = task.proc.smaps()
+    task.left = [m.mapping for m in mappings if is_arena(m.mapping)]
+    task.mappings = [m for m in mappings if m.mapping not in task.left]
+
+
+def _leave_vdso(task: FrozenTask) -> bool:
+    """Whether a thread had to be led out of it."""
+    code = vdso.code_of(task)
+    moved = [thread for thread in task.threads if vdso.leave(thread, code)]
+    for thread in moved:
+        thread.home = Home.of(thread.tracee)
+    return bool(moved)
 
 
 def _collect_from(task: FrozenTask) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.resources.cgroups import Groups
     from engine.resources.files.opener import Opener
     from engine.resources.memory.contents import Piece, Run
+    from engine.resources.memory.stand_in import Patch
     from engine.stats import Timings
 
 ALIVE, DEAD, STOPPED = 1, 2, 3  # task_core_entry.task_state
@@ -64,7 +65,8 @@ class NewTask:
         self.fill: list[Piece] = []  # pages to read from the image
         self.drop: list[Run] = []  # pages of the parent that are not its own
         self.pages_path = ""
-        self.vdso: Piece | None = None  # its code in the image
+        self.vdso: list[Piece] = []  # its code in the image
+        self.patches: list[Patch] = []  # what becomes of it, if it is another kernel's (stand_in.py)
         self.ids, self.mm, self.fs = pb.task_kobj_ids_entry(), pb.mm_entry(), pb.fs_entry()
         self.descriptors: list[pb.fdinfo_entry] = []
         self.threads = [NewThread(self, self.pid, self._core(self.pid))]

@@ -56,14 +56,14 @@ def restore(options: RestoreOptions) -> RestoreResult:
 def _plan(new: NewTree) -> None:
     """Every resource's steps, in one order, and a place for the arena that no task needs."""
     _raise_limits()
-    areas = [area for task in new.alive for area in mappings.areas(task)]
-    room = shared.largest(new)
-    new.scratch = find_hole(areas, room)
     new.opener = Opener(new, resources.FILES)
     foreign.check(new)
     new.plan.halt = signals.free_signal(new)
     tree.prepare(new)
     inherit.plan(new)
+    areas = [area for task in new.alive for area in mappings.areas(task)]
+    room = shared.largest(new)
+    new.scratch = find_hole(areas, room)
     tree.restore(new)
     new.groups = Groups(new)
     new.groups.plan()

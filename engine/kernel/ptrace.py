@@ -12,6 +12,7 @@ import struct
 from operator import itemgetter
 
 from engine.abi import ptrace as abi
+from engine.abi.signal import SIGINFO
 from engine.errors import AmberError, KernelError
 from engine.kernel._native import ffi, lib
 from engine.tuples import NamedTuple
@@ -27,7 +28,8 @@ _BUFFER = ffi.new("char[]", 65536)
 _STATUS = ffi.new("int *")
 _STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP SIGTSTP SIGTTIN SIGTTOU: a group-stop shows one of them
 PTRACE_GET_THREAD_AREA, PTRACE_SET_THREAD_AREA = 25, 26  # asm/ptrace-abi.h
-SYSCALL_STOP = 5 | 0x80  # SIGTRAP with PTRACE_O_TRACESYSGOOD
+SIGTRAP = 5
+SYSCALL_STOP = SIGTRAP | 0x80  # SIGTRAP with PTRACE_O_TRACESYSGOOD
 
 
 class Stop(NamedTuple):
@@ -209,6 +211,16 @@ class Tracee:
             found += [bytes(ffi.buffer(_BUFFER + 128 * i, 128)) for i in range(count)]
             if not count:
                 return found
+
+    def step(self, signal: int = 0) -> Stop:
+        """One instruction, after a signal is delivered: Stop(0, 0), or what else the thread stopped for."""
+        request(abi.PTRACE_SINGLESTEP, self.tid, 0, signal)
+        stop = self.wait()
+        if stop == (SIGTRAP, 0):
+            request(abi.PTRACE_GETSIGINFO, self.tid, 0, _address(_BUFFER))
+            if SIGINFO.get(ffi.buffer(_BUFFER, SIGINFO.size), "si_code") > 0:  # the kernel's, nobody sent it
+                return Stop(0, 0)
+        return stop
 
     def stop_signal(self) -> int:
         """The signal that a group-stopped task was stopped with."""

@@ -15,13 +15,13 @@ HIGHEST = 0x7FF000000000  # below the stack and the vdso of a fresh task
 MARGIN = 1 << 20  # room for a stack above to grow
 
 
-def find_hole(areas: Iterable[Area], size: int) -> int:
-    """The lowest page-aligned address from which `size` bytes are free of all areas."""
-    at = LOWEST
+def find_hole(areas: Iterable[Area], size: int, lowest: int = LOWEST) -> int:
+    """The lowest page-aligned address, not below `lowest`, from which `size` bytes are free of all areas."""
+    at = lowest
     for area in sorted(areas):
         if area.start - MARGIN >= at + size:
             break
         at = max(at, area.end)
     if at + size > HIGHEST:
-        raise AmberError(f"the mappings of the tree leave no hole of {size} bytes for the interpreter")
+        raise AmberError(f"the mappings of the tree leave no hole of {size} bytes for what the restore needs")
     return at

@@ -191,8 +191,8 @@ def _clip(task: NewTask, found: list[Piece]) -> list[Piece]:
             if vma is None or address < vma.start:
                 raise ImageError(f"pagemap-{task.pid}.img: page {address:#x} belongs to no private mapping")
             part = min(length, vma.end - address)
-            if vma.status & VDSO and address == vma.start:
-                task.vdso = Piece(address, part, offset)
+            if vma.status & VDSO:
+                task.vdso.append(Piece(address, part, offset))
             if not vma.status & (VDSO | VVAR | VSYSCALL):
                 clipped.append(Piece(address, part, offset))
             address, length, offset = address + part, length - part, offset + part

@@ -13,6 +13,7 @@ import os
 
 from engine.abi import mman
 from engine.kernel._native import ffi, lib
+from engine.resources.memory import stand_in
 from engine.resources.memory.contents import PAGE, Piece, Run, pieces
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
 from engine.tuples import NamedTuple
@@ -49,6 +50,8 @@ def plan(tree: NewTree) -> None:
     with Library(tree) as library:
         for task in tree.alive:
             library.read(task)
+        stand_in.plan(tree, library.pieces)
+        for task in tree.alive:
             task.fill = library.pieces[task.pid]
             if task.parent is None or task.parent.dead or task.outside:
                 continue
@@ -80,14 +83,9 @@ class Library:
         self._numbers[task.pid], self.pieces[task.pid] = pieces(task)
 
     def shape(self, task: NewTask) -> Shape:
-        """The mappings of a task that could be its parent's, or its children's."""
+        """Its shape, which does not change any more."""
         if task.pid not in self._shapes:
-            shape = self._shapes[task.pid] = Shape({}, {})
-            for vma in task.mm.vmas:
-                if vma.status & (VDSO | VVAR):
-                    shape.vdso[vma.start] = vma.end
-                elif not vma.status & VSYSCALL and not is_shared(vma):
-                    shape.private[vma.start] = (vma.end, vma.pgoff, vma.shmid, vma.flags & SAME_FLAGS)
+            self._shapes[task.pid] = shape_of(task)
         return self._shapes[task.pid]
 
     def address(self, task: NewTask) -> int:
@@ -105,7 +103,7 @@ class Library:
 
 def _compare(child: NewTask, parent: NewTask, library: Library) -> Heritage | None:
     ours_is, theirs_is = library.shape(child), library.shape(parent)
-    kept = {start for start, mapping in ours_is.private.items() if theirs_is.private.get(start) == mapping}
+    kept = common(ours_is, theirs_is)
     ranges = [(vma.start, vma.end) for vma in child.mm.vmas if vma.start in kept]
     ours = [piece for piece in library.pieces[child.pid] if _inside(piece.address, ranges)]
     theirs = [piece for piece in library.pieces[parent.pid] if _inside(piece.address, ranges)]
@@ -118,6 +116,22 @@ def _compare(child: NewTask, parent: NewTask, library: Library) -> Heritage | No
     if ours_is.vdso == theirs_is.vdso:
         kept |= ours_is.vdso.keys()
     return Heritage(kept, fill, drop)
+
+
+def shape_of(task: NewTask) -> Shape:
+    """The mappings of a task that could be its parent's, or its children's."""
+    shape = Shape({}, {})
+    for vma in task.mm.vmas:
+        if vma.status & (VDSO | VVAR):
+            shape.vdso[vma.start] = vma.end
+        elif not vma.status & VSYSCALL and not is_shared(vma):
+            shape.private[vma.start] = (vma.end, vma.pgoff, vma.shmid, vma.flags & SAME_FLAGS)
+    return shape
+
+
+def common(ours: Shape, theirs: Shape) -> set[int]:
+    """Private mappings that both have alike, by their start."""
+    return {start for start, mapping in ours.private.items() if theirs.private.get(start) == mapping}
 
 
 def _same_pages(

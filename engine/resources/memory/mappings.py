@@ -2,7 +2,8 @@
 
 A mapping is made writable first, whatever it will be, and gets its final protection and advice in `settle`, when its
 contents are in place (contents.py). File mappings refer to files.img by id; shared anonymous memory is a memfd
-there (shared.py); the vdso and its data are the running kernel's own (vdso.py).
+there (shared.py); the vdso and its data are the running kernel's own (vdso.py), with
+the old one in front of it if that was another kernel's (stand_in.py).
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ def collect(task: FrozenTask) -> None:
         if not flags.isdisjoint(_REFUSED) and not mapping.name.startswith(("[vvar", "[vdso")):
             reason = next(text for flag, text in _REFUSED.items() if flag in flags)
             task.refuse(_name(mapping), f"{reason} is not supported")
+        vdso.collect(task, detailed)
         entry = known.get((mapping, flags))
         if entry is None:
             entry = known[mapping, flags] = _entry(task, mapping, flags)
