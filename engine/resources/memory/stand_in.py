@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from engine.resources.memory.contents import Piece
     from engine.resources.memory.symbols import Function
 
+ROWS = {"P61": "another kernel's vdso, whose functions lead to this one's"}
+REFUSED = {"P61": "a vdso whose functions cannot be told, or in which a thread stands"}
+
 JUMP = b"\xff\x25\0\0\0\0"  # jmp *0(%rip): to the address behind it
 NO_CALL = b"\x48\xc7\xc0\xda\xff\xff\xff\xc3"  # mov $-ENOSYS, %rax; ret
 ALIGNED = 16  # bytes: the compiler's alignment of functions, up to which there is padding behind a short one

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from engine.rebuild import NewTask
 
 ROWS = {"P61": "the vdso, at its old address"}
-REFUSED = {"P61": "the vdso of another kernel"}
 
 VDSO, VVAR = 8, 4096
 NAME = "[vdso]"
