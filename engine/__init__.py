@@ -46,9 +46,12 @@ def dump(options: DumpOptions) -> DumpResult:
     The tree is killed then, or left as the options say. Raises Refused with every obstacle of the tree, KernelError or
     another AmberError for what the user can mend; the tree then runs on and no image is left.
     """
+    from engine.room import Room
+
+    room = None if options.explain else Room.make(options)  # it fills while the rest is imported
     from engine.dumper import dump as save
 
-    return save(options)
+    return save(options, room)
 
 
 def restore(options: RestoreOptions) -> RestoreResult:

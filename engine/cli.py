@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+import engine
 from engine import stats
 from engine.commandline.settings import dump_options, restore_options, settle
 from engine.commandline.table import COMMANDS
@@ -82,9 +83,7 @@ def _dump(settings: Settings, place: Workplace) -> int:
     _no_more_words(settings)
     options = dump_options(settings)._replace(**place.options())
     place.progress.show(f"dumping the tree of pid {options.pid}")
-    from engine.dumper import dump
-
-    result = dump(options)
+    result = engine.dump(options)
     _report(settings, place, result)
     return result.script_status
 
@@ -96,9 +95,7 @@ def _restore(settings: Settings, place: Workplace) -> int:
     if settings.values["tree"] is not None:
         place.log.warning("--tree is obsolete for restore: the images know the pid")
     place.progress.show("restoring")
-    from engine.restorer import restore
-
-    result = restore(options)
+    result = engine.restore(options)
     _report(settings, place, result)
     if options.explain:
         return 0

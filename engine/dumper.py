@@ -6,12 +6,9 @@ that is not: inventory.img, without which no restore begins, is written last.
 
 from __future__ import annotations
 
-from errno import ENOENT, ESRCH
-
 from engine import rehearsal, resources, stats
-from engine.errors import AmberError, KernelError, Refused, UsageError
+from engine.errors import KernelError, Refused
 from engine.frozen import FrozenTask, FrozenTree, Running
-from engine.images.directory import ImageDir
 from engine.kernel.freeze import Freezer
 from engine.kernel.freezer import FreezerGroup
 from engine.kernel.home import Home
@@ -29,36 +26,34 @@ from engine.resources.files.table import Registry
 from engine.resources.memory import contents, shared, vdso
 from engine.resources.memory import mappings as memory_mappings
 from engine.resources.task import futexes, ids, tree
+from engine.room import Room, visit
 from engine.scripts import Hooks
 from engine.stats import Timings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SPARE = 64 << 10  # bytes of pages that a process may get until it is frozen; the vdso's code is among them
+    pass
 
 
-def dump(options: DumpOptions) -> DumpResult:
-    """Saves the tree of `options.pid` into `options.images_dir`.
+def dump(options: DumpOptions, room: Room | None = None) -> DumpResult:
+    """Saves the tree of `options.pid` into `options.images_dir`, in `room` if that was made already.
 
     Raises Refused with every obstacle of the tree, AmberError for what the user can mend; the tree then runs on.
     """
     if options.explain:
         return _explain(options)
-    images = ImageDir.create(options.images_dir)
-    if images.exists("INVENTORY"):
-        raise UsageError(f"{images.path('inventory.img')}: there is a dump in this directory; choose another one")
-    timings = Timings()
-    frozen = _new_tree(options, images, timings)
+    room = Room.make(options) if room is None else room
+    images, timings = room.images, Timings()
+    frozen = _new_tree(options, room, timings)
     hooks = Hooks(options.action_scripts, options.notify, images.fd, options.log)
     try:
         hooks.reached("pre-dump", options.pid)
         _prepare(frozen)
         status = _freeze_and_save(frozen, hooks)
     except BaseException:
-        contents.close(frozen)
-        images.discard()
+        room.close()
+        if not frozen.killed:
+            images.discard()
         raise
     directory = options.images_dir if options.work_dir is None else options.work_dir
     stats.write(directory, timings.dump_stats(), options.log)
@@ -68,7 +63,7 @@ def dump(options: DumpOptions) -> DumpResult:
 def _explain(options: DumpOptions) -> DumpResult:
     """What each task would be asked. The tree is frozen and looked at; nothing runs in it, and nothing is written."""
     nowhere = Nowhere()
-    frozen = _new_tree(options, nowhere, Timings())
+    frozen = _new_tree(options, Room(nowhere), Timings())
     freezer = Freezer(options.pid, options.timeout)
     freezer.freeze()
     try:
@@ -81,8 +76,8 @@ def _explain(options: DumpOptions) -> DumpResult:
     return DumpResult(options.pid, frozen.timings.dump_stats(), listing=text)
 
 
-def _new_tree(options: DumpOptions, images: ImageDir | Nowhere, timings: Timings) -> FrozenTree:
-    tree = FrozenTree(options, images, timings)
+def _new_tree(options: DumpOptions, room: Room, timings: Timings) -> FrozenTree:
+    tree = FrozenTree(options, room, timings)
     tree.registry = Registry(tree, resources.FILES)
     tree.forms = Forms(resources.TASK)
     return tree
@@ -94,7 +89,7 @@ def _rehearse() -> None:
         return
     if pid := rehearsal.start_understudy():
         nowhere = Nowhere()
-        understudy = _new_tree(DumpOptions(pid, shell_job=True), nowhere, Timings())
+        understudy = _new_tree(DumpOptions(pid, shell_job=True), Room(nowhere), Timings())
         _prepare(understudy)
         _freeze_and_save(understudy, Hooks((), None, -1, SILENT))
         nowhere.close()
@@ -107,53 +102,37 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
     freezer = Freezer(options.pid, options.timeout, group)
     with timings.span("freezing_time"):
         freezer.freeze()
-    with freezer, timings.span("frozen_time"), NoCollection():  # the ends of killed processes come after the span
-        frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
-        threads = sum(len(task.threads) for task in frozen.tasks)
-        options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
-        hooks.reached("network-lock", options.pid)
-        _collect(frozen)
-        options.log.info("collected: every process has answered and is as it was")
-        _write(frozen)
-        options.log.info("written: the images are complete")
-        status = hooks.reached("post-dump", options.pid)
-        _let_go(options, freezer, refused=status != 0)
-    contents.close(frozen)
+    with freezer:
+        with timings.span("frozen_time"), NoCollection():
+            status = _save(frozen, freezer, hooks)
+        frozen.room.close()  # while the processes that were killed come to their ends
     hooks.reached("network-unlock", options.pid)
+    return status
+
+
+def _save(frozen: FrozenTree, freezer: Freezer, hooks: Hooks) -> int:
+    options = frozen.options
+    frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
+    threads = sum(len(task.threads) for task in frozen.tasks)
+    options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
+    hooks.reached("network-lock", options.pid)
+    _collect(frozen)
+    options.log.info("collected: every process has answered and is as it was")
+    _write(frozen)
+    frozen.room.seal()
+    options.log.info("written: the images are complete")
+    status = hooks.reached("post-dump", options.pid)
+    _let_go(frozen, freezer, refused=status != 0)
     return status
 
 
 def _prepare(frozen: FrozenTree) -> None:
     """What can be done while the tree runs: reserve room for the pages, describe what will probably still be there,
     find the code to borrow."""
-    _visit(frozen, _reserve)
+    frozen.room.reserve_tree(frozen.options.pid)
     _rehearse()
-    _visit(frozen, _expect)
-    contents.settle(frozen)
-
-
-def _visit(frozen: FrozenTree, look: Callable[[FrozenTree, ProcDir], None]) -> None:
-    """Looks at every process of the tree as it is just now; it may change until it is frozen."""
-    queue = [frozen.options.pid]
-    while queue:
-        pid = queue.pop()
-        try:
-            with ProcDir(pid) as proc:
-                look(frozen, proc)
-                queue += proc.children()
-        except KernelError as error:
-            # a thread that ends takes its list of children along; whoever is missed is prepared in the freeze
-            if error.errno not in (ESRCH, ENOENT):
-                raise
-            if error.errno == ESRCH and pid == frozen.options.pid:
-                raise AmberError(f"pid {pid}: there is no such process") from error
-
-
-def _reserve(frozen: FrozenTree, proc: ProcDir) -> None:
-    status = proc.status()
-    if status.vm_size is not None and proc.pid not in frozen.pages:
-        own = status.vm_resident if status.vm_anonymous is None else status.vm_anonymous + (status.vm_swapped or 0)
-        contents.reserve(frozen, proc.pid, (own or 0) + SPARE)
+    visit(frozen.options.pid, lambda proc: _expect(frozen, proc))
+    frozen.room.settle()
 
 
 def _expect(frozen: FrozenTree, proc: ProcDir) -> None:
@@ -312,11 +291,13 @@ def _write_task(task: FrozenTask) -> None:
     contents.write(task)
 
 
-def _let_go(options: DumpOptions, freezer: Freezer, refused: bool) -> None:
+def _let_go(frozen: FrozenTree, freezer: Freezer, refused: bool) -> None:
     """The images are complete: what was asked for happens to the tree."""
+    options = frozen.options
     if options.leave_stopped and not refused:
         freezer.stop()
     elif options.leave_running or refused:
         freezer.thaw()
     else:
+        frozen.killed = True
         freezer.kill()

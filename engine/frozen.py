@@ -15,8 +15,6 @@ from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from engine.images.directory import ImageDir
-    from engine.images.pages import PagesFile
     from engine.kernel.freeze import Frozen
     from engine.kernel.home import Home
     from engine.kernel.inject import Gadgets
@@ -26,9 +24,9 @@ if TYPE_CHECKING:
     from engine.options import DumpOptions
     from engine.plan.ops import Ref, Slot
     from engine.questions import Form, Forms
-    from engine.rehearsal import Nowhere
     from engine.resources.files.table import Registry
     from engine.resources.memory.shared import Segment
+    from engine.room import Room
     from engine.stats import Timings
 
 
@@ -130,9 +128,11 @@ class FrozenTask:
 class FrozenTree:
     """All processes, parents before children, and what belongs to none of them alone."""
 
-    def __init__(self, options: DumpOptions, images: ImageDir | Nowhere, timings: Timings) -> None:
-        self.options, self.images, self.timings = options, images, timings
+    def __init__(self, options: DumpOptions, room: Room, timings: Timings) -> None:
+        self.options, self.room, self.timings = options, room, timings
+        self.images = room.images
         self.tasks: list[FrozenTask] = []
+        self.killed = False  # the images are all that is left of it
         self.obstacles: list[Obstacle] = []
         self.registry: Registry
         self.forms: Forms
@@ -141,13 +141,6 @@ class FrozenTree:
         self.known_mappings: dict[tuple[Mapping, frozenset[str]], pb.vma_entry] = {}  # relatives have many in common
         self.gadgets: dict[int, Gadgets] = {}  # by pid, found before the freeze
         self.cgroup_sets: dict[bytes, int] = {}  # number of each text of /proc/PID/cgroup
-        self.pages: dict[int, PagesFile] = {}  # by pid, room reserved before the freeze
-        self._pages_files = 0
-
-    def new_pages_id(self) -> int:
-        """Number of a pages file that nobody has."""
-        self._pages_files += 1
-        return self._pages_files
 
     @property
     def alive(self) -> list[FrozenTask]:

@@ -37,6 +37,9 @@ class Nowhere:
 
     post = write
 
+    def discard(self) -> None:
+        """There is nothing to remove."""
+
     def flush(self) -> None:
         """There is nothing to write, by the code that would write it."""
         write_all(-1, [])

@@ -70,7 +70,7 @@ class Populating:
 class PagesFile:
     """One pages-N.img that is being written."""
 
-    __slots__ = ("_address", "_fd", "_populating", "_reserved", "_used", "number", "path")
+    __slots__ = ("_address", "_fd", "_populating", "_reserved", "_used", "in_memory", "number", "path")
 
     def __init__(self, number: int, path: str, estimate: int) -> None:
         """`estimate` is the number of bytes that are probably needed; more is possible, but costs frozen time."""
@@ -82,6 +82,7 @@ class PagesFile:
         except OSError as error:
             raise KernelError("open", error.errno or 0, path) from None
         try:
+            self.in_memory = self._on_tmpfs()
             self.reserve(estimate)
         except BaseException:
             os.close(self._fd)
@@ -94,13 +95,12 @@ class PagesFile:
             return
         self.settle()
         self._unmap()
-        on_tmpfs = self._on_tmpfs()
-        self._allocate(size, os.ftruncate if on_tmpfs else _fallocate)
+        self._allocate(size, os.ftruncate if self.in_memory else _fallocate)
         address = lib.map_file(self._fd, 0, size, 1, 0)
         if address < 0:
             raise KernelError("mmap", -address, self.path)
         self._address, self._reserved = address, size
-        if on_tmpfs:  # only there do page tables made in advance pay: elsewhere they would dirty the whole file
+        if self.in_memory:  # only there do page tables made in advance pay: elsewhere they would dirty the whole file
             self._populating = Populating(address, size)
 
     def settle(self) -> None:

@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,10 +38,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
                 raise outcome
             return outcome
 
-        for name, function in (("dumper", "dump"), ("restorer", "restore")):
-            module = types.ModuleType(f"engine.{name}")
-            setattr(module, function, work)
-            monkeypatch.setitem(sys.modules, f"engine.{name}", module)
+        for name in ("dump", "restore"):
+            monkeypatch.setattr(f"engine.{name}", work)
         return seen
 
     return install
@@ -250,9 +247,8 @@ def test_a_restore_waits_for_the_tree_unless_detached(tmp_path: Path, engine: En
 
 def test_a_restore_may_become_a_program(tmp_path: Path) -> None:
     code = (
-        "import sys, types; from engine import cli; from engine.options import *\n"
-        "m = types.ModuleType('engine.restorer'); sys.modules['engine.restorer'] = m\n"
-        "m.restore = lambda options: RestoreResult(7, RestoreStats())\n"
+        "import engine; from engine import cli; from engine.options import *\n"
+        "engine.restore = lambda options: RestoreResult(7, RestoreStats())\n"
         f"cli.main(['restore', '-D', {str(tmp_path)!r}, '--exec-cmd', '--', 'echo', '-d', 'done'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from engine.abi import fs, mman
 from engine.errors import ImageError
 from engine.images import pb
-from engine.images.pages import PagesFile, check_pages
+from engine.images.pages import check_pages
 from engine.kernel._native import ffi
 from engine.resources import stages
 from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine.frozen import FrozenTask, FrozenTree
+    from engine.frozen import FrozenTask
     from engine.plan.builder import Emitter
     from engine.plan.graph import Step
     from engine.plan.ops import Slot
@@ -51,29 +51,10 @@ class Run(NamedTuple):
     end: int
 
 
-def reserve(tree: FrozenTree, pid: int, estimate: int) -> None:
-    """Before the freeze: a pages file with room for what is probably there."""
-    number = tree.new_pages_id()
-    tree.pages[pid] = PagesFile(number, tree.images.path(f"pages-{number}.img"), estimate)
-
-
-def settle(tree: FrozenTree) -> None:
-    """Before the freeze: waits until the reserved room is there."""
-    for pages in tree.pages.values():
-        pages.settle()
-
-
-def close(tree: FrozenTree) -> None:
-    """Gives back the room that was reserved and not needed. Nobody waits for that any more."""
-    while tree.pages:
-        tree.pages.popitem()[1].close()
-
-
 def write(task: FrozenTask) -> None:
     """Copies the pages out, and notes which they are."""
-    if task.pid not in task.tree.pages:
-        reserve(task.tree, task.pid, 0)
-    pages = task.tree.pages[task.pid]
+    room = task.tree.room
+    pages = room.pages.get(task.pid) or room.reserve(task.pid, 0)
     with task.tree.timings.span("memdump_time"):
         runs = scan(task)
     with task.tree.timings.span("memwrite_time"):

@@ -80,7 +80,7 @@ def write(tree: FrozenTree) -> None:
 
 def _write_contents(tree: FrozenTree, segment: Segment) -> None:
     source = os.open(segment.link, os.O_RDONLY | os.O_CLOEXEC)
-    pages_id = tree.new_pages_id()
+    pages_id = tree.room.new_id()
     messages: list[pb.pagemap_head | pb.pagemap_entry] = [pb.pagemap_head(pages_id=pages_id)]
     target = os.open(
         tree.images.path(f"pages-{pages_id}.img"), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644
