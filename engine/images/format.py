@@ -77,15 +77,17 @@ def image_bytes(type_: ImageType, entries: Iterable[Any], name: str) -> bytes:
 
 def _plain(type_: ImageType, entries: Iterable[Any], name: str, parts: list[bytes]) -> list[Any]:
     """Messages one after the other, which nothing follows: as it is in nearly all files."""
-    messages = [_alone(item, name, number) for number, item in enumerate(entries)]
+    messages = list(entries)
     if type_.single and len(messages) > 1:
         Cursor(b"", name, 1).fail(f"no other entry can follow in a file of type {type_.kind}")
     expected = type_.message_at(0)
     for number, message in enumerate(messages):
-        if message.DESCRIPTOR.name == expected and message.IsInitialized():
-            body = message.SerializeToString()
-        else:
-            body = _serialize(message, expected, name, number)  # says what is wrong
+        try:
+            if message.DESCRIPTOR.name != expected:
+                raise ValueError
+            body = message.SerializeToString()  # fails where a required field is missing
+        except Exception:
+            body = _serialize(_alone(message, name, number), expected, name, number)  # says what is wrong
         parts += (len(body).to_bytes(4, "little"), body)
         expected = type_.message or expected
     return messages

@@ -44,6 +44,7 @@ FACTS = struct.Struct("<iI6Q5Iiiii5I")
 
 TEXT = 300  # bytes of link and fdinfo for which there is room per descriptor, on average
 MORE_TEXT = 65536  # and for one long one
+_new = tuple.__new__
 _buffer = ffi.new_allocator(should_clear_after_alloc=False)
 
 
@@ -132,7 +133,7 @@ def descriptors(task: Holder) -> list[Descriptor]:
         link, link_size, info, info_size = fact[-5:-1]
         name = texts[link : link + link_size].decode("utf-8", "surrogateescape")
         text = texts[info : info + info_size].decode("utf-8", "surrogateescape") if info_size else ""
-        found.append(Descriptor._make((task, name, text, None, *fact[:-5])))  # faster than the constructor
+        found.append(_new(Descriptor, (task, name, text, None, *fact[:-5])))  # faster than the constructor
     return found
 
 
@@ -153,7 +154,7 @@ def by_link(task: Holder, link: str, what: str, flags: int, name: str, facts: os
 def _survey(task: Holder, numbers: list[int], size: int) -> tuple[list[tuple[int, ...]], Any]:
     """The facts and the texts that they refer to; again with more room if `size` bytes of text were too few."""
     rest = bytes(FACTS.size - 4)
-    raw = bytearray().join(number.to_bytes(4, "little") + rest for number in numbers)
+    raw = bytearray().join([number.to_bytes(4, "little") + rest for number in numbers])
     texts = _buffer("char[]", size)
     pidfd = calls.pidfd_open(task.pid)
     try:
