@@ -36,6 +36,7 @@ FIONREAD = 0x541B
 FIONBIO = 0x5421
 FIOASYNC = 0x5452
 FIOQSIZE = 0x5460
+INOTIFY_IOC_SETNEXTWD = 0x40044900  # linux/inotify.h
 
 NCCS = 19
 # `struct termios` of TCGETS; `struct ktermios`, `struct termios2` append the two speeds.

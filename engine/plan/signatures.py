@@ -162,6 +162,7 @@ inotify_init1   flags:file
 io_uring_setup  entries:number params:io[120]
 ioctl:FIOASYNC  fd:fd request:ioctl value:in[4]
 ioctl:FIONBIO   fd:fd request:ioctl value:in[4]
+ioctl:INOTIFY_IOC_SETNEXTWD       fd:fd request:ioctl wd:number
 ioctl:TCFLSH    fd:fd request:ioctl queue:number
 ioctl:TCSETS    fd:fd request:ioctl termios:in[36]
 ioctl:TIOCEXCL  fd:fd request:ioctl

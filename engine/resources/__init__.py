@@ -7,7 +7,7 @@ A module of TASK has `collect(task)` and/or `collect_thread(thread)` for the dum
 
 from __future__ import annotations
 
-from engine.resources.files import epoll, eventfd, memfd, pipe, regular, terminal
+from engine.resources.files import epoll, eventfd, inotify, memfd, pipe, regular, terminal
 from engine.resources.memory import contents, mappings, mm, stand_in
 from engine.resources.task import (
     barriers,
@@ -32,4 +32,4 @@ TASK = (
     tree, ids, state, names, mappings, mm, place, futexes, contents, stand_in, sched, personality, barriers, timers,
     posix_timers, signals, limits, oom, creds, marks,
 )  # fmt: skip
-FILES = (regular, pipe, eventfd, epoll, terminal, memfd)
+FILES = (regular, pipe, eventfd, epoll, inotify, terminal, memfd)

@@ -34,7 +34,6 @@ REFUSED = {
     "F25": "named pipes",
     "F28": "signalfds",
     "F29": "timerfds",
-    "F30": "inotify instances",
     "F32": "fanotify instances",
     "F33": "flock locks",
     "F34": "record locks",
