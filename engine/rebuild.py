@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.resources.memory.stand_in import Patch
     from engine.stats import Timings
 
+PID_MAX_LIMIT = 1 << 22  # no pid is above (include/linux/threads.h)
 ALIVE, DEAD, STOPPED = 1, 2, 3  # task_core_entry.task_state
 
 
@@ -125,6 +126,13 @@ class NewTask:
         self.descriptors = images.read("FDINFO", self.ids.files_id)
 
 
+def _checked(items: list[pb.pstree_entry]) -> list[pb.pstree_entry]:
+    for item in items:
+        if wrong := [n for n in (item.pid, item.ppid, item.pgid, item.sid, *item.threads) if n > PID_MAX_LIMIT]:
+            raise ImageError(f"pstree.img: no process has the number {wrong[0]} (it is with pid {item.pid})")
+    return items
+
+
 class NewTree:
     """All processes to be, parents before children, in one plan."""
 
@@ -133,7 +141,7 @@ class NewTree:
         self.plan = Plan()
         self.graph = Graph(self.plan)
         self.inventory: pb.inventory_entry = images.read_one("INVENTORY")
-        self.tasks: list[NewTask] = [NewTask(self, item) for item in images.read("PSTREE")]
+        self.tasks: list[NewTask] = [NewTask(self, item) for item in _checked(images.read("PSTREE"))]
         self.by_pid = {task.pid: task for task in self.tasks}
         self.everyone: Milestone = self.graph.milestone("everyone is ready")
         self.opener: Opener

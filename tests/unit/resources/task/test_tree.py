@@ -6,7 +6,7 @@ import pytest
 
 from engine.abi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from engine.abi.wait import P_PID, WEXITED
-from engine.errors import Refused
+from engine.errors import ImageError, Refused
 from engine.plan.ops import SPAWN
 from engine.resources.task.tree import prepare, restore
 from tests.unit.resources.task.trees import STAGING, Born, data, lines, shape, tree
@@ -82,3 +82,12 @@ def test_all_obstacles_are_told_at_once() -> None:
     with pytest.raises(Refused) as caught:
         shape(Born(5, 0, 50, 50), Born(6, 5, 6, 6), Born(7, 5, 6, 6))
     assert len(caught.value.obstacles) == 2
+
+
+@pytest.mark.parametrize(
+    "born", [Born((1 << 22) + 1), Born(10, group=1 << 31), Born(10, session=(1 << 32) - 1), Born(10, threads=(1 << 23,))]
+)
+def test_numbers_that_no_process_has_are_refused(born: Born) -> None:
+    with pytest.raises(ImageError, match=rf"pstree\.img: no process has the number \d+ \(it is with pid {born.pid}\)"):
+        tree(born)
+    tree(Born(1 << 22))
