@@ -84,9 +84,10 @@ def test_all_obstacles_are_told_at_once() -> None:
     assert len(caught.value.obstacles) == 2
 
 
-@pytest.mark.parametrize(
-    "born", [Born((1 << 22) + 1), Born(10, group=1 << 31), Born(10, session=(1 << 32) - 1), Born(10, threads=(1 << 23,))]
-)
+HUGE = [Born((1 << 22) + 1), Born(10, group=1 << 31), Born(10, session=(1 << 32) - 1), Born(10, threads=(1 << 23,))]
+
+
+@pytest.mark.parametrize("born", HUGE)
 def test_numbers_that_no_process_has_are_refused(born: Born) -> None:
     with pytest.raises(ImageError, match=rf"pstree\.img: no process has the number \d+ \(it is with pid {born.pid}\)"):
         tree(born)
