@@ -71,6 +71,7 @@ class NewTask:
         self.ids, self.mm, self.fs = pb.task_kobj_ids_entry(), pb.mm_entry(), pb.fs_entry()
         self.descriptors: list[pb.fdinfo_entry] = []
         self.threads = [NewThread(self, self.pid, self._core(self.pid))]
+        _check_ids(item, self.dead)
         if not self.dead:  # of a zombie, CRIU's images list threads that never were
             self.threads += [NewThread(self, tid, self._core(tid)) for tid in item.threads if tid != self.pid]
             self._read()
@@ -126,11 +127,11 @@ class NewTask:
         self.descriptors = images.read("FDINFO", self.ids.files_id)
 
 
-def _checked(items: list[pb.pstree_entry]) -> list[pb.pstree_entry]:
-    for item in items:
-        if wrong := [n for n in (item.pid, item.ppid, item.pgid, item.sid, *item.threads) if n > PID_MAX_LIMIT]:
-            raise ImageError(f"pstree.img: no process has the number {wrong[0]} (it is with pid {item.pid})")
-    return items
+def _check_ids(item: pb.pstree_entry, dead: bool) -> None:
+    """The threads of a dead process never were, and have any numbers in CRIU's images."""
+    numbers = [item.pid, item.ppid, item.pgid, item.sid, *([] if dead else item.threads)]
+    if wrong := [number for number in numbers if number > PID_MAX_LIMIT]:
+        raise ImageError(f"pstree.img: no process has the number {wrong[0]} (it is with pid {item.pid})")
 
 
 class NewTree:
@@ -141,7 +142,7 @@ class NewTree:
         self.plan = Plan()
         self.graph = Graph(self.plan)
         self.inventory: pb.inventory_entry = images.read_one("INVENTORY")
-        self.tasks: list[NewTask] = [NewTask(self, item) for item in _checked(images.read("PSTREE"))]
+        self.tasks: list[NewTask] = [NewTask(self, item) for item in images.read("PSTREE")]
         self.by_pid = {task.pid: task for task in self.tasks}
         self.everyone: Milestone = self.graph.milestone("everyone is ready")
         self.opener: Opener

@@ -97,9 +97,10 @@ def _namespaces(directory: Path, numbers: Numbers) -> dict[str, str]:
 
 
 def _timers(directory: Path) -> str:
-    """POSIX timers; the lines hold what timer_create() was told, and not the time left."""
+    """POSIX timers; the lines hold what timer_create() was told, and not the time left. In what order the kernel lists
+    them depends on when they were made."""
     try:
-        return "; ".join(text_of(directory / "timers").split("\n"))
+        return "; ".join(sorted(text_of(directory / "timers").replace("\nsignal:", " signal:").split("\nID:")))
     except FileNotFoundError:  # a kernel without CONFIG_CHECKPOINT_RESTORE
         return ""
 
