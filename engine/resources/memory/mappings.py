@@ -8,6 +8,8 @@ the old one in front of it if that was another kernel's (stand_in.py).
 
 from __future__ import annotations
 
+from errno import ENOMEM
+
 from engine.abi import mman
 from engine.errors import KernelError
 from engine.images import pb
@@ -196,9 +198,15 @@ def _settle(vma: pb.vma_entry, was_writable: bool, step: Emitter) -> None:
     if was_writable and not vma.prot & mman.PROT_WRITE:
         step.call("mprotect", vma.start, length, vma.prot)
     if vma.flags & mman.MAP_LOCKED:
-        step.call("mlock", vma.start, length)
+        step.call("mlock", vma.start, length, may=(ENOMEM,) if _may_lack_pages(vma) else ())
     for advice in _bits(vma.madv):
         step.call("madvise", vma.start, length, advice)
+
+
+def _may_lack_pages(vma: pb.vma_entry) -> bool:
+    """Whether some of its pages cannot be brought in, as those that nobody may touch and those beyond the end of a file.
+    mlock(2) says ENOMEM then, when the mapping is locked already (mm/mlock.c, do_mlock); mlockall(2) says nothing."""
+    return not vma.prot or bool(vma.status & (FILE_PRIVATE | FILE_SHARED))
 
 
 def is_shared(vma: pb.vma_entry) -> bool:
