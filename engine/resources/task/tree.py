@@ -53,6 +53,7 @@ def check(tree: FrozenTree) -> list[Obstacle]:
             reason = f"its session {task.stat.session} is led by nobody in the tree"
             remedy = "use --shell-job, or start the tree with setsid"
             obstacles.append(Obstacle(f"pid {task.pid}", reason, remedy))
+    obstacles += groups.check({task.pid: task.stat.pgrp for task in tree.tasks})
     _, wrong = sessions.births([Member(t.pid, t.ppid, t.stat.session) for t in tree.tasks])
     return obstacles + [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
 
@@ -71,6 +72,7 @@ def prepare(tree: NewTree) -> None:
         obstacles.append(Obstacle(str(tree.root.leader), reason, "use --shell-job to take it into the session here"))
     born, wrong = sessions.births([Member(t.pid, t.ppid, t.sid) for t in tree.tasks])
     obstacles += [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
+    obstacles += groups.check({task.pid: task.pgid for task in tree.tasks})
     obstacles += creds.missing(tree)
     if obstacles:
         raise Refused(obstacles)
