@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat as st
 from array import array
 from fcntl import fcntl, ioctl
 
@@ -46,6 +47,7 @@ TYPE = 2  # fd_types.PIPE
 FIONREAD = 0x541B
 SPLICE_F_NONBLOCK = 2
 DEFAULT_SIZE = 65536  # bytes, of a new pipe (pipe(7))
+NEW_MODE = 0o600  # permissions of a new one (fs/pipe.c, get_pipe_inode)
 
 
 def claims(file: Descriptor) -> bool:
@@ -102,7 +104,8 @@ def _contents(file: Descriptor) -> tuple[pb.pipe_data_entry, bytes]:
         data = _tee(fd, size, bytes_left[0], file) if bytes_left[0] else b""
     finally:
         os.close(fd)
-    return pb.pipe_data_entry(pipe_id=file.ino, bytes=len(data), size=size), data
+    owner = {"uid": file.uid, "gid": file.gid, "mode": file.mode}
+    return pb.pipe_data_entry(pipe_id=file.ino, bytes=len(data), size=size, **owner), data
 
 
 def _tee(fd: int, size: int, length: int, file: Descriptor) -> bytes:
@@ -138,19 +141,30 @@ def open(tree: NewTree, file: pb.file_entry, step: Emitter) -> Value:
 
 def open_group(tree: NewTree, files: Sequence[pb.file_entry], step: Emitter) -> list[Value]:
     """The pipe, filled, and a descriptor for each of its descriptions; ends that nobody has are closed."""
-    size, data = tree.opener.once(_load).get(files[0].pipe.pipe_id, (DEFAULT_SIZE, b""))
+    saved, data = tree.opener.once(_load).get(files[0].pipe.pipe_id, (pb.pipe_data_entry(), b""))
+    size = saved.size or DEFAULT_SIZE
     place, busy = step.buffer(8), O_NONBLOCK if data else 0  # so that a pipe that is too small is an error, no sleep
     step.call("pipe2", place, busy)
     ends: dict[int, Value] = {O_RDONLY: step.load(place, 4), O_WRONLY: step.load(place + 4, 4)}
     if size != DEFAULT_SIZE:
         remedy = f"the kernel allows at most /proc/sys/fs/pipe-max-size bytes, and the pipe had {size}"
         step.call("fcntl", ends[O_WRONLY], F_SETPIPE_SZ, size, expect=size, remedy=remedy)
+    _give(step, ends[O_RDONLY], saved)
     if data:
         step.full_io("write", ends[O_WRONLY], step.data(data), len(data))
     values = _descriptions(tree, files, step, ends, busy)
     for end in ends.values():
         step.call("close", end)
     return values
+
+
+def _give(step: Emitter, end: Value, saved: pb.pipe_data_entry) -> None:
+    """The pipe's owner and permissions: they decide who may open it anew (/dev/stdout), and images of other engines do
+    not know them. A new pipe is its maker's."""
+    if saved.HasField("uid") and (saved.uid, saved.gid) != (os.geteuid(), os.getegid()):
+        step.call("fchown", end, saved.uid, saved.gid)
+    if saved.HasField("mode") and st.S_IMODE(saved.mode) != NEW_MODE:
+        step.call("fchmod", end, st.S_IMODE(saved.mode))
 
 
 def _descriptions(
@@ -174,12 +188,12 @@ def _descriptions(
     return values
 
 
-def _load(images: ImageDir) -> dict[int, tuple[int, bytes]]:
-    """Size and contents of each pipe, by its id."""
+def _load(images: ImageDir) -> dict[int, tuple[pb.pipe_data_entry, bytes]]:
+    """What is known of each pipe and its contents, by its id."""
     found = {}
     for entry in images.read_with_payload("PIPES_DATA"):
         size = entry.message.size if entry.message.HasField("size") else DEFAULT_SIZE
         if len(entry.payload) > size:
             raise ImageError(f"pipes-data.img: pipe {entry.message.pipe_id} holds more than its {size} bytes")
-        found[entry.message.pipe_id] = (size, entry.payload)
+        found[entry.message.pipe_id] = (entry.message, entry.payload)
     return found
