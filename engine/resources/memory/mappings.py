@@ -204,8 +204,9 @@ def _settle(vma: pb.vma_entry, was_writable: bool, step: Emitter) -> None:
 
 
 def _may_lack_pages(vma: pb.vma_entry) -> bool:
-    """Whether some of its pages cannot be brought in, as those that nobody may touch and those beyond the end of a file.
-    mlock(2) says ENOMEM then, when the mapping is locked already (mm/mlock.c, do_mlock); mlockall(2) says nothing."""
+    """Whether some of its pages cannot be brought in, as those that nobody may touch and those beyond the end of a
+    file. mlock(2) says ENOMEM then, when the mapping is locked already (mm/mlock.c, do_mlock); mlockall(2) says
+    nothing."""
     return not vma.prot or bool(vma.status & (FILE_PRIVATE | FILE_SHARED))
 
 

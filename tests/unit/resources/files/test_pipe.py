@@ -118,7 +118,8 @@ def test_the_owner_is_noted() -> None:
 
 def test_a_pipe_is_given_to_its_owner(tmp_path: Path) -> None:
     calls = planned(tmp_path, [end(1, READ)], uid=1000, gid=100, mode=stat.S_IFIFO | 0o640)
-    assert [text.split(" = ")[1] for text in calls if "fch" in text] == ["fchown(r1, uid=0x3e8, gid=100)", "fchmod(r1, 0o640)"]
+    found = [text.split(" = ")[1] for text in calls if "fch" in text]
+    assert found == ["fchown(r1, uid=0x3e8, gid=100)", "fchmod(r1, 0o640)"]
 
 
 def test_a_pipe_like_any_new_one_is_left_as_it_is(tmp_path: Path) -> None:
