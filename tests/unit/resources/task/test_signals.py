@@ -10,6 +10,7 @@ from engine.abi.signal import SI_KERNEL, SI_QUEUE, SI_USER, SIGACTION, SIGALTSTA
 from engine.errors import ImageError, Refused
 from engine.images import pb
 from engine.rebuild import DEAD
+from engine.resources import stages
 from engine.resources.task import signals
 from engine.resources.task.signals import CATCHABLE
 from tests.unit.resources.task.trees import Born, calls, data, siginfo, task, tree, words
@@ -61,13 +62,18 @@ def test_queues_keep_their_order_and_every_byte() -> None:
     assert [data(one.tree.plan, op, 2, 128) for op in found] == infos
 
 
-def test_a_threads_queue_is_its_own() -> None:
+def test_a_threads_queue_is_its_own_and_filled_between_actions_and_limits() -> None:
+    """An action that ignores a signal empties the queues of all threads, and one limit is for all of them."""
     new = tree(Born(5, threads=(6,)))
-    thread = new.root.threads[1]
+    leader, thread = new.root.threads
     thread.core.thread_core.signals_p.CopyFrom(queue(siginfo(12, SI_USER)))
-    signals.restore_thread(thread)
+    new.root.core.tc.sigactions.extend([DEFAULT] * len(CATCHABLE))
+    signals.restore(new.root)
+    with new.root.step(stages.LIMITS, "limits") as step:
+        step.call("getpid")
     new.graph.order()
-    assert [words(op) for op in thread.actor.ops] == ["rt_tgsigqueueinfo 5 6 12 &"]
+    assert [words(op) for op in thread.actor.ops] == ["wait", "rt_tgsigqueueinfo 5 6 12 &", "post"]
+    assert [words(op) for op in leader.actor.ops] == ["rt_sigaction 17 & 0 8", "post", "wait", "getpid"]
 
 
 @pytest.mark.parametrize("raw", [b"", bytes(128), siginfo(65, 0), siginfo(9, 0)[:127]])
