@@ -16,6 +16,7 @@ from engine.abi.signal import (
     SI_MAX_SIZE,
     SI_USER,
     SIG_DFL,
+    SIG_IGN,
     SIGACTION,
     SIGALRM,
     SIGALTSTACK,
@@ -189,12 +190,21 @@ def forget_children(step: Emitter) -> None:
     step.call("rt_sigaction", SIGCHLD, step.data(SIGACTION.pack(sa_flags=SA_NOCLDSTOP)), 0, SIGSET_SIZE)
 
 
+def forget(step: Emitter, number: int) -> None:
+    """Drops a signal that waits: one that is ignored does not. Its action is the default again, as at birth."""
+    for handler in (SIG_IGN, SIG_DFL):
+        step.call("rt_sigaction", number, step.data(SIGACTION.pack(sa_handler=handler)), 0, SIGSET_SIZE)
+
+
 def free_signal(tree: NewTree) -> int:
-    """A signal that waits nowhere in the tree and ended nobody: to stop tasks with when they are done.
+    """A signal that waits nowhere in the tree, ended nobody and tells nobody of an end: to stop tasks with when they
+    are done.
 
     Any will do, because a tracer sees a signal before its action is looked at; one that would be ignored comes first.
     """
-    taken = {task.core.tc.exit_code & 0x7F for task in tree.tasks if task.dead}
+    taken = {SIGCHLD}  # as stand-ins for leaders of groups send it (groups.py)
+    for task in tree.tasks:
+        taken.update((task.core.tc.exit_code & 0x7F, task.exit_signal) if task.dead else ())
     for task in tree.alive:
         queues = [task.core.tc.signals_s, *(thread.core.thread_core.signals_p for thread in task.threads)]
         taken.update(number for queue in queues for number, _ in queued(queue, f"core-{task.pid}.img"))

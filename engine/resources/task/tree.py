@@ -61,7 +61,11 @@ def check(tree: FrozenTree) -> list[Obstacle]:
 def entry(task: FrozenTask) -> pb.pstree_entry:
     """The task's place in pstree.img."""
     threads = [thread.tid for thread in task.threads] or [task.pid]
-    return pb.pstree_entry(pid=task.pid, ppid=task.ppid, pgid=task.stat.pgrp, sid=task.stat.session, threads=threads)
+    stat = task.stat
+    found = pb.pstree_entry(pid=task.pid, ppid=task.ppid, pgid=stat.pgrp, sid=stat.session, threads=threads)
+    if task.ppid and stat.exit_signal != signal.SIGCHLD:
+        found.exit_signal = stat.exit_signal
+    return found
 
 
 def prepare(tree: NewTree) -> None:
@@ -106,7 +110,7 @@ def _spawn(task: NewTask, parent: NewTask) -> None:
     """The stage says what the child takes along."""
     stage = stages.OUTSIDE if task.outside else stages.HEIRS if task.heir else stages.CHILDREN
     with parent.step(stage, f"birth of pid {task.pid}") as step:
-        step.spawn(task.leader.actor, CLONE_PTRACE, task.pid, signal.SIGCHLD)
+        step.spawn(task.leader.actor, CLONE_PTRACE, task.pid, task.exit_signal)
 
 
 def _spawn_threads(task: NewTask) -> None:

@@ -106,6 +106,12 @@ def test_a_signal_that_waits_is_not_used() -> None:
     assert signals.free_signal(new) == 63
 
 
+def test_a_signal_that_tells_of_a_death_is_not_used() -> None:
+    new = tree(Born(5), Born(6, 5, state=DEAD, exit_signal=64), Born(7, 5, state=DEAD))
+    new.root.core.tc.signals_s.CopyFrom(queue(siginfo(23, 0), siginfo(28, 0)))
+    assert signals.free_signal(new) == 63
+
+
 def test_no_signal_is_left() -> None:
     new = tree(Born(5))
     new.root.core.thread_core.signals_p.CopyFrom(queue(*(siginfo(n, 0) for n in range(1, 65))))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
-from engine.abi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
+from engine.abi.sched import CLONE_ARGS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from engine.abi.wait import P_PID, WEXITED
 from engine.errors import Refused
 from engine.plan.ops import SPAWN
-from engine.resources.task.tree import prepare, restore
+from engine.resources.task.tree import entry, prepare, restore
 from tests.unit.resources.task.trees import STAGING, Born, data, lines, shape, tree
 
 
@@ -18,6 +19,24 @@ def test_a_chain_of_births() -> None:
     plan = shape(Born(5), Born(6, 5), Born(7, 6))
     assert [line for line in plan["pid 5"] if "spawn" in line] == ["spawn 6"]
     assert [line for line in plan["pid 6"] if "spawn" in line] == ["spawn 7"]
+
+
+@pytest.mark.parametrize("number", [None, 0, 40])
+def test_the_signal_of_an_end(number: int | None) -> None:
+    new = tree(Born(5), Born(6, 5, exit_signal=number))
+    prepare(new)
+    restore(new)
+    lines(new)
+    (op,) = [op for op in new.root.leader.actor.ops if op.code == SPAWN]
+    place = CLONE_ARGS.offsets["exit_signal"]
+    assert data(new.plan, op, 0, CLONE_ARGS.size)[place] == (17 if number is None else number)
+
+
+@pytest.mark.parametrize("parent, number, noted", [(5, 17, False), (5, 0, True), (5, 40, True), (0, 40, False)])
+def test_only_another_signal_than_sigchld_is_noted(parent: int, number: int, noted: bool) -> None:
+    stat = SimpleNamespace(pgrp=6, session=6, exit_signal=number)
+    made = entry(SimpleNamespace(pid=6, ppid=parent, threads=[], stat=stat))  # type: ignore[arg-type]
+    assert (made.HasField("exit_signal"), made.exit_signal) == (noted, number if noted else 0)
 
 
 def test_the_first_task_forgets_the_skeleton() -> None:
