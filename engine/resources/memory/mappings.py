@@ -43,7 +43,7 @@ _FLAGS = {"gd": mman.MAP_GROWSDOWN, "lo": mman.MAP_LOCKED, "nr": mman.MAP_NORESE
 _ADVICE = {"sr": 2, "rr": 1, "dc": 10, "dd": 16, "mg": 12, "hg": 14, "nh": 15, "wf": 18}
 _REFUSED = {"io": "device memory", "pf": "device memory", "ht": "huge pages of hugetlbfs", "ss": "a shadow stack",
             "dp": "droppable memory", "sl": "sealed memory", "um": "registered with a userfaultfd",
-            "uw": "write-protected by a userfaultfd"}  # fmt: skip
+            "uw": "write-protected by a userfaultfd", "ui": "registered with a userfaultfd"}  # fmt: skip
 O_RDONLY, O_RDWR = 0, 2
 
 
@@ -102,6 +102,8 @@ def _entry(task: FrozenTask | Running, mapping: Mapping, vm_flags: frozenset[str
     )  # fmt: skip
     if advice := sum(1 << number for name, number in _ADVICE.items() if name in vm_flags):
         entry.madv = advice
+    if "lf" in vm_flags:
+        entry.lock_on_fault = True
     if mapping.inode == 0 or mapping.name in _STATUS:
         entry.status |= ANON_PRIVATE
         entry.flags |= mman.MAP_ANONYMOUS
@@ -197,7 +199,9 @@ def _settle(vma: pb.vma_entry, was_writable: bool, step: Emitter) -> None:
         return
     if was_writable and not vma.prot & mman.PROT_WRITE:
         step.call("mprotect", vma.start, length, vma.prot)
-    if vma.flags & mman.MAP_LOCKED:
+    if vma.lock_on_fault:
+        step.call("mlock2", vma.start, length, mman.MLOCK_ONFAULT)
+    elif vma.flags & mman.MAP_LOCKED:
         step.call("mlock", vma.start, length, may=(ENOMEM,) if _may_lack_pages(vma) else ())
     for advice in _bits(vma.madv):
         step.call("madvise", vma.start, length, advice)

@@ -8,6 +8,7 @@ import pytest
 
 from engine.abi import mman
 from engine.images import pb
+from engine.kernel.proc import Mapping
 from engine.plan.ops import MAY
 from engine.resources.memory import mappings
 from engine.resources.memory.mappings import ANON_PRIVATE, FILE_SHARED, REGULAR
@@ -37,3 +38,14 @@ def test_only_pages_that_cannot_be_there_may_be_missing(prot: int, status: int, 
     (op,) = calls(one)
     assert words(op) == f"mlock {START} {END - START}"
     assert (op.policy == MAY, op.allowed) == ((False, ()) if whole else (True, (ENOMEM,)))
+
+
+@pytest.mark.parametrize("vm_flags, on_fault", [({"lo"}, False), ({"lo", "lf"}, True)])
+def test_pages_are_locked_at_once_or_when_they_are_touched(vm_flags: set[str], on_fault: bool) -> None:
+    mapping = Mapping(START, END, mman.PROT_READ, shared=False, offset=0, device=0, inode=0, name="")
+    entry = mappings._entry(None, mapping, frozenset(vm_flags))  # type: ignore[arg-type]
+    one = task()
+    with one.step(1, "settling") as step:
+        mappings._settle(entry, False, step)
+    lock = f"mlock2 {START} {END - START} {mman.MLOCK_ONFAULT}" if on_fault else f"mlock {START} {END - START}"
+    assert list(map(words, calls(one))) == [lock]
