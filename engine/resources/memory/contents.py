@@ -28,7 +28,7 @@ from engine.images import pb
 from engine.images.pages import PagesFile, check_pages
 from engine.kernel._native import ffi
 from engine.resources import stages
-from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
+from engine.resources.memory.mappings import TASK_END, VDSO, VSYSCALL, VVAR, is_shared
 from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 PAGE = 4096
 PE_PARENT, PE_LAZY, PE_PRESENT = 1, 2, 4
 REGIONS = 4096  # page regions that one PAGEMAP_SCAN may return
-TASK_END = (1 << 47) - PAGE
 BATCH = 512  # iovecs of one preadv
 BIG = 4 << 20  # bytes from which on contents are read by two threads
 CHUNK = 2 << 20  # bytes: one huge page, populated and read at a time

@@ -45,6 +45,8 @@ _REFUSED = {"io": "device memory", "pf": "device memory", "ht": "huge pages of h
             "dp": "droppable memory", "sl": "sealed memory", "um": "registered with a userfaultfd",
             "uw": "write-protected by a userfaultfd", "ui": "registered with a userfaultfd"}  # fmt: skip
 O_RDONLY, O_RDWR = 0, 2
+TASK_END = (1 << 47) - 4096
+"""End of user space with four levels of page tables. With five, there is more for who asks for addresses up there."""
 
 
 def expect(task: Running, found: list[DetailedMapping]) -> None:
@@ -78,6 +80,9 @@ def collect(task: FrozenTask) -> None:
         if mapping.name == VCLOCK and entries and entries[-1].end == entry.start:
             entry = _joined(entries.pop(), entry)
         entries.append(entry)
+    for entry in entries[-2:]:  # the highest, and the vsyscall page
+        if entry.end > TASK_END and not entry.status & VSYSCALL:
+            task.refuse(f"mapping {entry.start:x}-{entry.end:x}", "addresses from 2^47 on are not supported")
     task.mm.vmas.extend(entries)
 
 

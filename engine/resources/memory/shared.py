@@ -57,7 +57,7 @@ def collect(task: FrozenTask | Running, mapping: Mapping) -> int:
 def _segment(tree: FrozenTree, link: str) -> Segment:
     facts, number = os.stat(link), len(tree.segments) + 1
     inode = pb.memfd_inode_entry(
-        name=ANONYMOUS, uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=facts.st_ino & 0x7FFFFFFF,
+        name=ANONYMOUS, uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=number,
         seals=F_SEAL_SEAL, inode_id=number, mode=facts.st_mode,
     )  # fmt: skip
     ident = tree.registry.new_id()
