@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from engine.frozen import FrozenTask, FrozenTree
 
-_KINDS = {
+KINDS = {
     "vm_id": (KCMP_VM, "memory"), "files_id": (KCMP_FILES, "descriptor table"),
     "fs_id": (KCMP_FS, "working directory and umask"), "sighand_id": (KCMP_SIGHAND, "signal handlers"),
 }  # fmt: skip
@@ -26,7 +26,7 @@ OWN = 1  # the engine itself has this number of each, in the inventory
 def collect_tree(tree: FrozenTree) -> None:
     """Numbers the classes of all processes at once: sorted by kcmp's order, equals are neighbours."""
     tasks = {task.pid: task for task in tree.alive}
-    for field, (kind, what) in _KINDS.items():
+    for field, (kind, what) in KINDS.items():
         pids, same = ffi.new("int[]", list(tasks)), ffi.new("unsigned char[]", len(tasks))
         if error := lib.sort_tasks(pids, same, len(tasks), kind):
             raise KernelError("kcmp", -error, f"the {what} of the tree's processes")
@@ -44,7 +44,7 @@ def _compare_threads(task: FrozenTask) -> None:
     """All threads must have what their process has; the first that has not is enough to be refused."""
     tids = ffi.new("int[]", [thread.tid for thread in task.threads])
     for field in _THREADS_OWN:
-        kind, what = _KINDS[field]
+        kind, what = KINDS[field]
         same = lib.same_as_first(tids, len(task.threads), kind)
         if same < 0:
             raise KernelError("kcmp", -same, f"the {what} of the threads of pid {task.pid}")
