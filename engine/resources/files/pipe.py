@@ -25,7 +25,7 @@ from engine.abi.fcntl import (
     O_RDONLY,
     O_WRONLY,
 )
-from engine.errors import ImageError, KernelError
+from engine.errors import ImageError, KernelError, Obstacle, Refused
 from engine.images import pb
 from engine.kernel import calls
 from engine.resources.files.descriptor import no_owner
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 TYPE = 2  # fd_types.PIPE
 FIONREAD = 0x541B
 SPLICE_F_NONBLOCK = 2
+EMPTY = "have them read before the dump"
 DEFAULT_SIZE = 65536  # bytes, of a new pipe (pipe(7))
 NEW_MODE = 0o600  # permissions of a new one (fs/pipe.c, get_pipe_inode)
 
@@ -111,22 +112,31 @@ def _contents(file: Descriptor) -> tuple[pb.pipe_data_entry, bytes]:
 def _tee(fd: int, size: int, length: int, file: Descriptor) -> bytes:
     """The contents of a pipe, by way of another one that has as many slots."""
     subject = f"pid {file.task.pid} {file.name}"
-    reader, writer = os.pipe()
+    reader, writer = os.pipe2(O_NONBLOCK)
     try:
         fcntl(writer, F_SETPIPE_SZ, size)
-        calls.syscall("tee", fd, writer, length, SPLICE_F_NONBLOCK, subject=subject)
-        parts, left = [], length
-        while left and (part := os.read(reader, left)):
-            parts.append(part)
-            left -= len(part)
-        if left:
-            raise KernelError("tee", 0, f"{subject}: {left} of {length} bytes were not copied")
-        return b"".join(parts)
+        copied = calls.syscall("tee", fd, writer, length, SPLICE_F_NONBLOCK, subject=subject)
+        if copied < length:
+            raise KernelError("tee", 0, f"{subject}: {length - copied} of {length} bytes were not copied")
+        # Of a packet, what a read leaves is gone, and no read takes two (pipe(7)). One of a single byte, alone or before
+        # just one other, is taken for plain contents.
+        data = _read(reader, 1) + _read(reader, length - 1)
+        if len(data) < length:
+            raise Refused([Obstacle(subject, "packets are in it that were written in packet mode (O_DIRECT)", EMPTY)])
+        return data
     except OSError as error:
         raise KernelError("copying a pipe", error.errno or 0, subject) from None
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def _read(fd: int, size: int) -> bytes:
+    """What is there of so many bytes."""
+    try:
+        return os.read(fd, size) if size else b""
+    except BlockingIOError:
+        return b""
 
 
 def group(file: pb.file_entry) -> int:

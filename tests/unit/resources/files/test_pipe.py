@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.abi.fcntl import F_SETPIPE_SZ
-from engine.errors import ImageError
+from engine.errors import ImageError, Refused
 from engine.images import pb
 from engine.resources.files import pipe
 
@@ -88,6 +88,19 @@ def test_packet_mode_is_refused() -> None:
     collect(tree, *ends)
     (obstacle,) = tree.obstacles  # the mode is the writer's
     assert obstacle == (f"fd {ends[1]} (pipe:[{os.fstat(ends[1]).st_ino}])", PACKETS, "")
+    for fd in ends:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("packets", [[b"abc"], [b"a", b"b", b"c"], [b"abc", b"defg"]])
+def test_packets_are_refused_when_the_mode_is_over_too(packets: list[bytes]) -> None:
+    ends, tree = os.pipe2(os.O_DIRECT), Tree()
+    for packet in packets:
+        os.write(ends[1], packet)
+    fcntl.fcntl(ends[1], fcntl.F_SETFL, 0)
+    collect(tree, *ends)
+    with pytest.raises(Refused, match="packets are in it"):
+        pipe.write(tree, tree.registry.found[pipe.TYPE])  # type: ignore[arg-type]
     for fd in ends:
         os.close(fd)
 
