@@ -118,8 +118,8 @@ def _tee(fd: int, size: int, length: int, file: Descriptor) -> bytes:
         copied = calls.syscall("tee", fd, writer, length, SPLICE_F_NONBLOCK, subject=subject)
         if copied < length:
             raise KernelError("tee", 0, f"{subject}: {length - copied} of {length} bytes were not copied")
-        # Of a packet, what a read leaves is gone, and no read takes two (pipe(7)). One of a single byte, alone or before
-        # just one other, is taken for plain contents.
+        # Of a packet, what a read leaves is gone, and no read takes two (pipe(7)). One of a single byte, alone or
+        # before just one other, is taken for plain contents.
         data = _read(reader, 1) + _read(reader, length - 1)
         if len(data) < length:
             raise Refused([Obstacle(subject, "packets are in it that were written in packet mode (O_DIRECT)", EMPTY)])
