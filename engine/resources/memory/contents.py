@@ -25,7 +25,7 @@ from engine.abi.sched import (
 )  # fmt: skip
 from engine.errors import ImageError, Obstacle, Refused
 from engine.images import pb
-from engine.images.pages import PagesFile, check_pages
+from engine.images.pages import PE_PRESENT, PagesFile, check_pages, length_of
 from engine.kernel._native import ffi
 from engine.resources import stages
 from engine.resources.memory.mappings import TASK_END, VDSO, VSYSCALL, VVAR, is_shared
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from engine.rebuild import NewTask
 
 PAGE = 4096
-PE_PARENT, PE_LAZY, PE_PRESENT = 1, 2, 4
 REGIONS = 4096  # page regions that one PAGEMAP_SCAN may return
 BATCH = 512  # iovecs of one preadv
 BIG = 4 << 20  # bytes from which on contents are read by two threads
@@ -194,10 +193,8 @@ def pieces(task: NewTask) -> tuple[int, list[Piece]]:
     found: list[Piece] = []
     offset = 0
     for entry in messages[1:]:
-        length = (entry.nr_pages or entry.compat_nr_pages) * PAGE
-        if entry.in_parent or entry.flags & PE_PARENT:
-            raise ImageError(f"pagemap-{task.pid}.img: pages of a parent image are not supported yet")
-        if entry.HasField("flags") and not entry.flags & PE_PRESENT:
+        length = length_of(entry, f"pagemap-{task.pid}.img")
+        if not length:
             continue
         if entry.vaddr % PAGE:
             raise ImageError(f"pagemap-{task.pid}.img: {entry.vaddr:#x} is not the address of a page")

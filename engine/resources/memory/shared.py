@@ -13,7 +13,7 @@ from engine.abi import mman
 from engine.abi.fcntl import F_SEAL_SEAL
 from engine.errors import ImageError
 from engine.images import pb
-from engine.images.pages import check_pages
+from engine.images.pages import PE_PRESENT, check_pages, length_of
 from engine.resources.files.table import no_owner
 from engine.tuples import NamedTuple
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from engine.rebuild import NewTree
 
 PAGE = 4096
-PE_PRESENT = 4
 ZERO_FILE = "/dev/zero (deleted)"
 ANONYMOUS = "/dev/zero"  # name of the inode in the image
 O_RDWR = 2
@@ -133,8 +132,8 @@ def load(tree: NewTree, inode_id: int) -> Source:
     messages = tree.images.read("SHMEM_PAGEMAP", inode.shmid)
     pieces, offset = [], 0
     for entry in messages[1:]:
-        length = (entry.nr_pages or entry.compat_nr_pages) * PAGE
-        if entry.HasField("flags") and not entry.flags & PE_PRESENT:
+        length = length_of(entry, f"pagemap-shmem-{inode.shmid}.img")
+        if not length:
             continue
         pieces.append((entry.vaddr, length, offset))
         offset += length
