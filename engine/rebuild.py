@@ -12,6 +12,7 @@ from engine.errors import ImageError
 from engine.images import pb
 from engine.plan.builder import Plan
 from engine.plan.graph import Graph
+from engine.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ class NewTask:
     def state(self) -> int:
         """ALIVE, DEAD or STOPPED."""
         return self.core.tc.task_state
+
+    @property
+    def exit_signal(self) -> int:
+        """What its parent is sent when it ends; 0: nothing."""
+        return self.item.exit_signal if self.item.HasField("exit_signal") else signal.SIGCHLD
 
     @property
     def dead(self) -> bool:

@@ -54,6 +54,7 @@ void read_many(struct text *rows, long count, char *texts, size_t size);
 long populate(uint64_t address, uint64_t size);
 void write_many(int directory, struct file *files, long count);
 long sort_tasks(int *pids, unsigned char *same, long count, int kind);
+long same_as_first(const int *pids, long count, int kind);
 """
 
 

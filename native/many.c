@@ -258,3 +258,16 @@ static long sort_tasks(int *pids, unsigned char *same, long count, int kind)
 		same[i] = i && !compare_tasks(&pids[i - 1], &pids[i], &s);
 	return s.error;
 }
+
+/* How many of the tasks behind the first have the same of a kind as the first (kcmp(2)), up to one that has not; or
+ * -errno. */
+static long same_as_first(const int *pids, long count, int kind)
+{
+	for (long i = 1; i < count; i++) {
+		long ret = raw_syscall(SYS_kcmp, pids[0], pids[i], kind, 0, 0, 0);
+
+		if (ret)
+			return ret < 0 ? ret : i - 1;
+	}
+	return count - 1;
+}

@@ -20,7 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.images import pb
+
 PAGE = 4096
+PE_PARENT, PE_LAZY, PE_PRESENT = 1, 2, 4  # flags of a pagemap_entry
 TMPFS_MAGIC = 0x01021994
 PIECE = 1 << 20  # bytes that a copying thread takes at a time
 SERIAL = 1 << 20  # below this a second thread costs more than it brings
@@ -42,6 +45,15 @@ def check_pages(path: str, need: int, referrer: str) -> None:
         raise ImageError(f"{path}: not a regular file")
     if status.st_size < need:
         raise ImageError(f"{path}: is truncated; {need} bytes are needed, it has {status.st_size}")
+
+
+def length_of(entry: pb.pagemap_entry, file: str) -> int:
+    """How many bytes of the pages file belong to an entry of a pagemap: 0 if its pages are in no image."""
+    if entry.in_parent or entry.flags & PE_PARENT:
+        raise ImageError(f"{file}: pages of a parent image are not supported yet")
+    if entry.HasField("flags") and not entry.flags & PE_PRESENT:
+        return 0
+    return (entry.nr_pages or entry.compat_nr_pages) * PAGE
 
 
 class Populating:

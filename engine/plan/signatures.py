@@ -79,6 +79,7 @@ ioctl:TIOCGPTN  fd:fd request:ioctl number:out[4]
 ioctl:TIOCGSID  fd:fd request:ioctl session:out[4]
 ioctl:TIOCGWINSZ        fd:fd request:ioctl size:out[8]
 ioprio_get      which:number who:number
+modify_ldt      function:null table:out[@2] size:number
 membarrier:MEMBARRIER_CMD_GET_REGISTRATIONS     command:membarrier flags:number cpu:number
 membarrier:MEMBARRIER_CMD_QUERY command:membarrier flags:number cpu:number
 prctl:PR_CAP_AMBIENT    option:prctl command:number capability:number zero:null zero:null

@@ -10,6 +10,7 @@ from engine.errors import Obstacle, Refused
 from engine.images import pb
 from engine.resources.memory.mappings import KNOWN
 from engine.resources.memory.shared import ANONYMOUS
+from engine.resources.task.ids import KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FILES = {1: "reg", 2: "pipe", 6: "efd", 7: "epfd", 11: "tty", 18: "memfd"}  # fd
 
 def check(tree: NewTree) -> None:
     """Raises Refused with everything that is in the way."""
-    obstacles = list(_of_images(tree)) + list(_of_files(tree))
+    obstacles = list(_of_images(tree)) + list(_of_files(tree)) + list(_of_sharing(tree))
     for task in tree.alive:
         obstacles += _of_mappings(task)
         obstacles += [Obstacle(str(thread), reason) for thread in task.threads for reason in _of_thread(thread)]
@@ -50,6 +51,16 @@ def _of_files(tree: NewTree) -> Iterator[Obstacle]:
         if member and (owner := getattr(file, member).fown).pid:
             reason = f"it signals pid {owner.pid} when it is ready, which is not supported"
             yield Obstacle(f"file id {file.id}", reason)
+
+
+def _of_sharing(tree: NewTree) -> Iterator[Obstacle]:
+    """Processes with the same number of a kind were made with CLONE_FILES or such; each would get one of its own."""
+    for field, (_, what) in KINDS.items():
+        owners: dict[int, int] = {}
+        for task in tree.alive:
+            number = getattr(task.ids, field)
+            if number and (owner := owners.setdefault(number, task.pid)) != task.pid:
+                yield Obstacle(str(task.leader), f"it shares its {what} with pid {owner}, which is not supported")
 
 
 def _of_mappings(task: NewTask) -> Iterator[Obstacle]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from engine.abi.epoll import EPOLL_CTL_ADD
+from engine.abi.epoll import EPOLL_CTL_ADD, EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP
 from engine.abi.fcntl import F_DUPFD_CLOEXEC, F_SETFL, FD_CLOEXEC, O_ACCMODE, O_CLOEXEC
 from engine.abi.kcmp import KCMP_EPOLL_TFD
 from engine.errors import ImageError
@@ -37,6 +37,9 @@ ROWS = {"F27": "epoll instances: what they watch, also under numbers that were g
 
 TYPE = 7  # fd_types.EVENTPOLL
 LANDS = True
+PRIVATE = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE
+"""What is no event. Nothing else is left of a target that has told its one event (fs/eventpoll.c, ep_send_events);
+EPOLL_CTL_ADD and EPOLL_CTL_MOD always put EPOLLERR and EPOLLHUP to it."""
 
 
 def claims(file: Descriptor) -> bool:
@@ -109,6 +112,9 @@ def settle(task: NewTask, file: pb.file_entry, number: int) -> None:
         for target in file.epfd.tfd:
             if target.tfd not in table:
                 raise ImageError(f"files.img: epoll {file.id} watches fd {target.tfd}, which pid {task.pid} has not")
+            if target.events & EPOLLONESHOT and not target.events & ~PRIVATE:
+                text = f"fd {target.tfd} has told its event (EPOLLONESHOT) and will tell of errors and hang-ups again"
+                task.tree.options.log.warning(f"{task.leader}, fd {number} (epoll): {text}")
             if target.HasField("added_as"):
                 _add_as(step, number, target, table.get(target.added_as))
             else:

@@ -236,7 +236,7 @@ class Opener:
         if first + need > limit:
             lows = [max(number, FIRST_STAGING - 1) for number in (0, *used)]
             first = next((low + 1 for low, high in zip(lows, used, strict=False) if high - low > need), 0)
-        if not first:
+        if not first or (used and used[-1] >= limit):
             reason = f"its numbers and {need} more do not fit below the limit of {limit} open files"
             raise Refused([Obstacle("the tree's descriptors", reason, "raise the hard limit with `ulimit -Hn`")])
         return first, first + need

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat as st
 from array import array
 from fcntl import fcntl, ioctl
 
@@ -24,7 +25,7 @@ from engine.abi.fcntl import (
     O_RDONLY,
     O_WRONLY,
 )
-from engine.errors import ImageError, KernelError
+from engine.errors import ImageError, KernelError, Obstacle, Refused
 from engine.images import pb
 from engine.kernel import calls
 from engine.resources.files.descriptor import no_owner
@@ -48,7 +49,9 @@ REFUSED = {"F24": "pipes in packet mode"}
 TYPE = 2  # fd_types.PIPE
 FIONREAD = 0x541B
 SPLICE_F_NONBLOCK = 2
+EMPTY = "have them read before the dump"
 DEFAULT_SIZE = 65536  # bytes, of a new pipe (pipe(7))
+NEW_MODE = 0o600  # permissions of a new one (fs/pipe.c, get_pipe_inode)
 
 
 def claims(file: Descriptor) -> bool:
@@ -105,28 +108,38 @@ def _contents(file: Descriptor) -> tuple[pb.pipe_data_entry, bytes]:
         data = _tee(fd, size, bytes_left[0], file) if bytes_left[0] else b""
     finally:
         os.close(fd)
-    return pb.pipe_data_entry(pipe_id=file.ino, bytes=len(data), size=size), data
+    owner = {"uid": file.uid, "gid": file.gid, "mode": file.mode}
+    return pb.pipe_data_entry(pipe_id=file.ino, bytes=len(data), size=size, **owner), data
 
 
 def _tee(fd: int, size: int, length: int, file: Descriptor) -> bytes:
     """The contents of a pipe, by way of another one that has as many slots."""
     subject = f"pid {file.task.pid} {file.name}"
-    reader, writer = os.pipe()
+    reader, writer = os.pipe2(O_NONBLOCK)
     try:
         fcntl(writer, F_SETPIPE_SZ, size)
-        calls.syscall("tee", fd, writer, length, SPLICE_F_NONBLOCK, subject=subject)
-        parts, left = [], length
-        while left and (part := os.read(reader, left)):
-            parts.append(part)
-            left -= len(part)
-        if left:
-            raise KernelError("tee", 0, f"{subject}: {left} of {length} bytes were not copied")
-        return b"".join(parts)
+        copied = calls.syscall("tee", fd, writer, length, SPLICE_F_NONBLOCK, subject=subject)
+        if copied < length:
+            raise KernelError("tee", 0, f"{subject}: {length - copied} of {length} bytes were not copied")
+        # Of a packet, what a read leaves is gone, and no read takes two (pipe(7)). One of a single byte, alone or
+        # before just one other, is taken for plain contents.
+        data = _read(reader, 1) + _read(reader, length - 1)
+        if len(data) < length:
+            raise Refused([Obstacle(subject, "packets are in it that were written in packet mode (O_DIRECT)", EMPTY)])
+        return data
     except OSError as error:
         raise KernelError("copying a pipe", error.errno or 0, subject) from None
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def _read(fd: int, size: int) -> bytes:
+    """What is there of so many bytes."""
+    try:
+        return os.read(fd, size) if size else b""
+    except BlockingIOError:
+        return b""
 
 
 def group(file: pb.file_entry) -> int:
@@ -141,19 +154,30 @@ def open(tree: NewTree, file: pb.file_entry, step: Emitter) -> Value:
 
 def open_group(tree: NewTree, files: Sequence[pb.file_entry], step: Emitter) -> list[Value]:
     """The pipe, filled, and a descriptor for each of its descriptions; ends that nobody has are closed."""
-    size, data = tree.opener.once(_load).get(files[0].pipe.pipe_id, (DEFAULT_SIZE, b""))
+    saved, data = tree.opener.once(_load).get(files[0].pipe.pipe_id, (pb.pipe_data_entry(), b""))
+    size = saved.size or DEFAULT_SIZE
     place, busy = step.buffer(8), O_NONBLOCK if data else 0  # so that a pipe that is too small is an error, no sleep
     step.call("pipe2", place, busy)
     ends: dict[int, Value] = {O_RDONLY: step.load(place, 4), O_WRONLY: step.load(place + 4, 4)}
     if size != DEFAULT_SIZE:
         remedy = f"the kernel allows at most /proc/sys/fs/pipe-max-size bytes, and the pipe had {size}"
         step.call("fcntl", ends[O_WRONLY], F_SETPIPE_SZ, size, expect=size, remedy=remedy)
+    _give(step, ends[O_RDONLY], saved)
     if data:
         step.full_io("write", ends[O_WRONLY], step.data(data), len(data))
     values = _descriptions(tree, files, step, ends, busy)
     for end in ends.values():
         step.call("close", end)
     return values
+
+
+def _give(step: Emitter, end: Value, saved: pb.pipe_data_entry) -> None:
+    """The pipe's owner and permissions: they decide who may open it anew (/dev/stdout), and images of other engines do
+    not know them. A new pipe is its maker's."""
+    if saved.HasField("uid") and (saved.uid, saved.gid) != (os.geteuid(), os.getegid()):
+        step.call("fchown", end, saved.uid, saved.gid)
+    if saved.HasField("mode") and st.S_IMODE(saved.mode) != NEW_MODE:
+        step.call("fchmod", end, st.S_IMODE(saved.mode))
 
 
 def _descriptions(
@@ -177,12 +201,12 @@ def _descriptions(
     return values
 
 
-def _load(images: ImageDir) -> dict[int, tuple[int, bytes]]:
-    """Size and contents of each pipe, by its id."""
+def _load(images: ImageDir) -> dict[int, tuple[pb.pipe_data_entry, bytes]]:
+    """What is known of each pipe and its contents, by its id."""
     found = {}
     for entry in images.read_with_payload("PIPES_DATA"):
         size = entry.message.size if entry.message.HasField("size") else DEFAULT_SIZE
         if len(entry.payload) > size:
             raise ImageError(f"pipes-data.img: pipe {entry.message.pipe_id} holds more than its {size} bytes")
-        found[entry.message.pipe_id] = (size, entry.payload)
+        found[entry.message.pipe_id] = (entry.message, entry.payload)
     return found

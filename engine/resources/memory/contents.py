@@ -11,14 +11,15 @@ from __future__ import annotations
 import fcntl
 import os
 from bisect import bisect_right
+from errno import EINVAL
 
 from engine.abi import fs, mman
-from engine.errors import ImageError
+from engine.errors import ImageError, Obstacle, Refused
 from engine.images import pb
-from engine.images.pages import check_pages
+from engine.images.pages import PE_PRESENT, check_pages, length_of
 from engine.kernel._native import ffi
 from engine.resources import stages
-from engine.resources.memory.mappings import VDSO, VSYSCALL, VVAR, is_shared
+from engine.resources.memory.mappings import TASK_END, VDSO, VSYSCALL, VVAR, is_shared
 from engine.resources.task.tree import THREAD_FLAGS
 from engine.tuples import NamedTuple
 
@@ -36,9 +37,7 @@ ROWS = {"M02": "private pages that are in use", "M24": "zero pages are not saved
 REFUSED = {"M26": "pages that a parent image holds"}
 
 PAGE = 4096
-PE_PARENT, PE_LAZY, PE_PRESENT = 1, 2, 4
 REGIONS = 4096  # page regions that one PAGEMAP_SCAN may return
-TASK_END = (1 << 47) - PAGE
 BATCH = 512  # iovecs of one preadv
 BIG = 4 << 20  # bytes from which on contents are read by two threads
 CHUNK = 2 << 20  # bytes: one huge page, populated and read at a time
@@ -95,30 +94,53 @@ def scan(task: FrozenTask) -> list[Run]:
 
 def _own_pages(task: FrozenTask) -> list[Run]:
     found: list[Run] = []
+    guards: list[Run] = []
     vector = ffi.new("uint64_t[]", 3 * REGIONS)
     pagemap = os.open("pagemap", os.O_RDONLY | os.O_CLOEXEC, dir_fd=task.proc.fd)
     at = 0
     try:
         while at < TASK_END:
-            # present or swapped, and neither the zero page nor a file's page
-            request = bytearray(fs.PM_SCAN_ARG.pack(
-                size=fs.PM_SCAN_ARG.size, start=at, end=TASK_END, vec_len=REGIONS,
-                vec=int(ffi.cast("uint64_t", vector)),
-                category_inverted=fs.PAGE_IS_PFNZERO | fs.PAGE_IS_FILE,
-                category_mask=fs.PAGE_IS_PFNZERO | fs.PAGE_IS_FILE,
-                category_anyof_mask=fs.PAGE_IS_PRESENT | fs.PAGE_IS_SWAPPED,
-                return_mask=fs.PAGE_IS_FILE,
-            ))  # fmt: skip
-            count = fcntl.ioctl(pagemap, fs.PAGEMAP_SCAN, request)
-            found += [Run(vector[3 * i], vector[3 * i + 1]) for i in range(count)]
-            at = fs.PM_SCAN_ARG.get(request, "walk_end")
+            count, at = _scan(pagemap, at, vector)
+            numbers = ffi.unpack(vector, 3 * count)
+            runs = list(map(Run._make, zip(numbers[::3], numbers[1::3], strict=True)))
+            found += runs
+            if any(numbers[2::3]):
+                guards += [run for run, category in zip(runs, numbers[2::3], strict=True) if category]
             # A vector that is not full says that the walk came to its end; walk_end does not: it keeps the place where
             # the kernel's own buffer of 512 regions was full last (fs/proc/task_mmu.c, do_pagemap_scan).
             if count < REGIONS:
                 break
     finally:
         os.close(pagemap)
+    if guards:
+        reason = "guard pages (MADV_GUARD_INSTALL) are not supported"
+        raise Refused([Obstacle(f"pid {task.pid} memory {run.start:x}-{run.end:x}", reason) for run in guards])
     return found
+
+
+def _scan(pagemap: int, at: int, vector: object) -> tuple[int, int]:
+    """One PAGEMAP_SCAN: how many regions it found, and where it came to. Their category is nothing, or that they are
+    guard pages; kernels before 6.15 do not know these from others and refuse to be asked."""
+    request = bytearray(fs.PM_SCAN_ARG.pack(
+        size=fs.PM_SCAN_ARG.size, start=at, end=TASK_END, vec_len=REGIONS,
+        vec=int(ffi.cast("uint64_t", vector)),
+        # present or swapped, and neither the zero page nor a file's page
+        category_inverted=fs.PAGE_IS_PFNZERO | fs.PAGE_IS_FILE,
+        category_mask=fs.PAGE_IS_PFNZERO | fs.PAGE_IS_FILE,
+        category_anyof_mask=fs.PAGE_IS_PRESENT | fs.PAGE_IS_SWAPPED,
+        return_mask=fs.PAGE_IS_FILE | sum(_guard_category),
+    ))  # fmt: skip
+    try:
+        count = fcntl.ioctl(pagemap, fs.PAGEMAP_SCAN, request)
+    except OSError as error:
+        if error.errno != EINVAL or not _guard_category:
+            raise
+        _guard_category.clear()
+        return _scan(pagemap, at, vector)
+    return count, fs.PM_SCAN_ARG.get(request, "walk_end")
+
+
+_guard_category = [fs.PAGE_IS_GUARD]
 
 
 def entries(runs: list[Run], pages_id: int) -> list[pb.pagemap_head | pb.pagemap_entry]:
@@ -147,10 +169,8 @@ def pieces(task: NewTask) -> tuple[int, list[Piece]]:
     found: list[Piece] = []
     offset = 0
     for entry in messages[1:]:
-        length = (entry.nr_pages or entry.compat_nr_pages) * PAGE
-        if entry.in_parent or entry.flags & PE_PARENT:
-            raise ImageError(f"pagemap-{task.pid}.img: pages of a parent image are not supported yet")
-        if entry.HasField("flags") and not entry.flags & PE_PRESENT:
+        length = length_of(entry, f"pagemap-{task.pid}.img")
+        if not length:
             continue
         if entry.vaddr % PAGE:
             raise ImageError(f"pagemap-{task.pid}.img: {entry.vaddr:#x} is not the address of a page")

@@ -8,6 +8,8 @@ the old one in front of it if that was another kernel's (stand_in.py).
 
 from __future__ import annotations
 
+from errno import ENOMEM
+
 from engine.abi import mman
 from engine.errors import KernelError
 from engine.images import pb
@@ -61,8 +63,10 @@ _FLAGS = {"gd": mman.MAP_GROWSDOWN, "lo": mman.MAP_LOCKED, "nr": mman.MAP_NORESE
 _ADVICE = {"sr": 2, "rr": 1, "dc": 10, "dd": 16, "mg": 12, "hg": 14, "nh": 15, "wf": 18}
 _REFUSED = {"io": "device memory", "pf": "device memory", "ht": "huge pages of hugetlbfs", "ss": "a shadow stack",
             "dp": "droppable memory", "sl": "sealed memory", "um": "registered with a userfaultfd",
-            "uw": "write-protected by a userfaultfd"}  # fmt: skip
+            "uw": "write-protected by a userfaultfd", "ui": "registered with a userfaultfd"}  # fmt: skip
 O_RDONLY, O_RDWR = 0, 2
+TASK_END = (1 << 47) - 4096
+"""End of user space with four levels of page tables. With five, there is more for who asks for addresses up there."""
 
 
 def expect(task: Running, found: list[DetailedMapping]) -> None:
@@ -96,6 +100,9 @@ def collect(task: FrozenTask) -> None:
         if mapping.name == VCLOCK and entries and entries[-1].end == entry.start:
             entry = _joined(entries.pop(), entry)
         entries.append(entry)
+    for entry in entries[-2:]:  # the highest, and the vsyscall page
+        if entry.end > TASK_END and not entry.status & VSYSCALL:
+            task.refuse(f"mapping {entry.start:x}-{entry.end:x}", "addresses from 2^47 on are not supported")
     task.mm.vmas.extend(entries)
 
 
@@ -120,6 +127,8 @@ def _entry(task: FrozenTask | Running, mapping: Mapping, vm_flags: frozenset[str
     )  # fmt: skip
     if advice := sum(1 << number for name, number in _ADVICE.items() if name in vm_flags):
         entry.madv = advice
+    if "lf" in vm_flags:
+        entry.lock_on_fault = True
     if mapping.inode == 0 or mapping.name in _STATUS:
         entry.status |= ANON_PRIVATE
         entry.flags |= mman.MAP_ANONYMOUS
@@ -215,10 +224,19 @@ def _settle(vma: pb.vma_entry, was_writable: bool, step: Emitter) -> None:
         return
     if was_writable and not vma.prot & mman.PROT_WRITE:
         step.call("mprotect", vma.start, length, vma.prot)
-    if vma.flags & mman.MAP_LOCKED:
-        step.call("mlock", vma.start, length)
+    if vma.lock_on_fault:
+        step.call("mlock2", vma.start, length, mman.MLOCK_ONFAULT)
+    elif vma.flags & mman.MAP_LOCKED:
+        step.call("mlock", vma.start, length, may=(ENOMEM,) if _may_lack_pages(vma) else ())
     for advice in _bits(vma.madv):
         step.call("madvise", vma.start, length, advice)
+
+
+def _may_lack_pages(vma: pb.vma_entry) -> bool:
+    """Whether some of its pages cannot be brought in, as those that nobody may touch and those beyond the end of a
+    file. mlock(2) says ENOMEM then, when the mapping is locked already (mm/mlock.c, do_mlock); mlockall(2) says
+    nothing."""
+    return not vma.prot or bool(vma.status & (FILE_PRIVATE | FILE_SHARED))
 
 
 def is_shared(vma: pb.vma_entry) -> bool:

@@ -59,7 +59,14 @@ def hear(task: FrozenTask, asked: tuple[Slot, Slot, Slot]) -> None:
     brk, dumpable, thp = asked
     task.mm.mm_brk = task.leader.answer(brk)
     task.mm.dumpable = task.leader.answer(dumpable)
-    task.mm.thp_disabled = task.leader.answer(thp) == 1
+    _note_huge_pages(task.mm, task.leader.answer(thp))
+
+
+def _note_huge_pages(entry: pb.mm_entry, answer: int) -> None:
+    """Whether they are off, and since Linux 6.18, for which memory: flags beside the lowest bit."""
+    entry.thp_disabled = answer > 0
+    if answer > 1:
+        entry.thp_disable_flags = answer & ~1
 
 
 def restore(task: NewTask) -> None:

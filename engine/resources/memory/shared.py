@@ -13,7 +13,7 @@ from engine.abi import mman
 from engine.abi.fcntl import F_SEAL_SEAL
 from engine.errors import ImageError
 from engine.images import pb
-from engine.images.pages import check_pages
+from engine.images.pages import PE_PRESENT, check_pages, length_of
 from engine.resources.files.table import no_owner
 from engine.tuples import NamedTuple
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ROWS = {"M06": "shared anonymous memory, saved once"}
 
 PAGE = 4096
-PE_PRESENT = 4
 ZERO_FILE = "/dev/zero (deleted)"
 ANONYMOUS = "/dev/zero"  # name of the inode in the image
 O_RDWR = 2
@@ -59,7 +58,7 @@ def collect(task: FrozenTask | Running, mapping: Mapping) -> int:
 def _segment(tree: FrozenTree, link: str) -> Segment:
     facts, number = os.stat(link), len(tree.segments) + 1
     inode = pb.memfd_inode_entry(
-        name=ANONYMOUS, uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=facts.st_ino & 0x7FFFFFFF,
+        name=ANONYMOUS, uid=facts.st_uid, gid=facts.st_gid, size=facts.st_size, shmid=number,
         seals=F_SEAL_SEAL, inode_id=number, mode=facts.st_mode,
     )  # fmt: skip
     ident = tree.registry.new_id()
@@ -135,8 +134,8 @@ def load(tree: NewTree, inode_id: int) -> Source:
     messages = tree.images.read("SHMEM_PAGEMAP", inode.shmid)
     pieces, offset = [], 0
     for entry in messages[1:]:
-        length = (entry.nr_pages or entry.compat_nr_pages) * PAGE
-        if entry.HasField("flags") and not entry.flags & PE_PRESENT:
+        length = length_of(entry, f"pagemap-shmem-{inode.shmid}.img")
+        if not length:
             continue
         pieces.append((entry.vaddr, length, offset))
         offset += length

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from engine.abi.prctl import PR_SET_DUMPABLE, PR_SET_PDEATHSIG
 from engine.abi.signal import NSIG, SIG_UNBLOCK, SIGSET_SIZE
-from engine.abi.wait import P_PID, WEXITED, WNOWAIT, WSTOPPED
+from engine.abi.wait import P_PID, WALL, WEXITED, WNOWAIT, WSTOPPED
 from engine.errors import ImageError
 from engine.rebuild import ALIVE, DEAD, STOPPED
 from engine.resources import stages
@@ -77,6 +77,8 @@ def restore(tree: NewTree, grouped: Milestone, stand_ins: Sequence[StandIn]) -> 
 def _die(task: NewTask) -> None:
     """Name, owner, and the end. Until then it goes when its parent goes."""
     core, code = task.core, task.core.tc.exit_code
+    if task.exit_signal in (signal.SIGKILL, signal.SIGSTOP):
+        raise ImageError(f"pstree.img: nobody survives a child like pid {task.pid}, whose end sends {task.exit_signal}")
     with task.step(stages.BORN, "life of a zombie") as step:
         step.call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     with task.step(stages.PERSONAL, "name and owner of a zombie") as step:
@@ -136,10 +138,17 @@ def _bury(task: NewTask, buried: Milestone, stand_ins: Sequence[int]) -> None:
     with task.step(stages.PERSONAL, "death of its children") as step:
         step.reaches.append(buried)
         for child in dead:
-            step.call("waitid", P_PID, child.pid, 0, WEXITED | WNOWAIT, 0)
+            step.call("waitid", P_PID, child.pid, 0, WEXITED | WNOWAIT | _whoever(child), 0)
         for pid in stand_ins:
             step.call("waitid", P_PID, pid, 0, WEXITED, 0)
         signals.forget_children(step)
+        for number in sorted({child.exit_signal for child in dead} - {0, signal.SIGCHLD}):
+            signals.forget(step, number)
+
+
+def _whoever(child: NewTask) -> int:
+    """What finds a child whose end is told by another signal than SIGCHLD (wait(2), __WALL)."""
+    return 0 if child.exit_signal == signal.SIGCHLD else WALL
 
 
 def _witness(task: NewTask, stops: dict[int, Step]) -> None:
@@ -148,4 +157,4 @@ def _witness(task: NewTask, stops: dict[int, Step]) -> None:
     if reported:
         with task.step(stages.WITNESS, "stops of its children", [stops[c.pid] for c in reported]) as step:
             for child in reported:
-                step.call("waitid", P_PID, child.pid, 0, WSTOPPED, 0)
+                step.call("waitid", P_PID, child.pid, 0, WSTOPPED | _whoever(child), 0)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from engine.plan.ops import Ref
     from engine.rebuild import NewTask, NewThread
 
+THP_REMEDY = "huge pages for advised memory alone (PR_THP_DISABLE_EXCEPT_ADVISED) can be asked for since Linux 6.18"
+
 ROWS = {
     "P12": "the subreaper mark",
     "P35": "the signal at the parent's death",
@@ -66,7 +68,8 @@ def restore(task: NewTask) -> None:
             step.reaches.append(ready)
     with task.step(stages.MARKS, "marks of the process", [ready]) as step:
         step.call("prctl", PR_SET_DUMPABLE, _dumpable(task), 0, 0, 0)
-        step.call("prctl", PR_SET_THP_DISABLE, int(task.mm.thp_disabled), 0, 0, 0)
+        disabled, flags = int(task.mm.thp_disabled), task.mm.thp_disable_flags
+        step.call("prctl", PR_SET_THP_DISABLE, disabled, flags, 0, 0, remedy=THP_REMEDY if flags else "")
         step.call("prctl", PR_SET_CHILD_SUBREAPER, int(task.core.tc.child_subreaper), 0, 0, 0)
 
 

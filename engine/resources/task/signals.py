@@ -16,6 +16,7 @@ from engine.abi.signal import (
     SI_MAX_SIZE,
     SI_USER,
     SIG_DFL,
+    SIG_IGN,
     SIGACTION,
     SIGALRM,
     SIGALTSTACK,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from engine.frozen import FrozenTask, FrozenThread
     from engine.plan.builder import Emitter
+    from engine.plan.graph import Step
     from engine.plan.ops import Ref
     from engine.rebuild import NewTask, NewThread, NewTree
 
@@ -121,23 +123,38 @@ def _entries(queue: Iterable[bytes], pending: int) -> list[pb.siginfo_entry]:
 
 
 def restore(task: NewTask) -> None:
-    """Actions other than the default, which all tasks of the tree are born with; then the process' queue."""
+    """Actions other than the default, which all tasks of the tree are born with; then the queues, the process' and
+    those of its threads: an action that is set to ignore a signal would take it out of every one of them."""
     entries = task.core.tc.sigactions
     if len(entries) not in (0, len(CATCHABLE)):
         raise ImageError(f"core-{task.pid}.img: it has {len(entries)} signal actions, not {len(CATCHABLE)}")
-    with task.step(stages.ACTIONS, "signal actions") as step:
+    with task.step(stages.ACTIONS, "signal actions") as actions:
         for number, entry in zip(CATCHABLE, entries, strict=False):
             if number == SIGCHLD or (entry.sigaction, entry.flags, entry.mask) != (SIG_DFL, 0, 0):
-                step.why = f"{task.leader}, action of signal {number}"
-                step.call("rt_sigaction", number, _packed(step, entry), 0, SIGSET_SIZE)
+                actions.why = f"{task.leader}, action of signal {number}"
+                actions.call("rt_sigaction", number, _packed(actions, entry), 0, SIGSET_SIZE)
     if queue := queued(task.core.tc.signals_s, f"core-{task.pid}.img"):
         with task.step(stages.PENDING, "pending signals") as step:
             for number, info in queue:
                 step.call("rt_sigqueueinfo", task.pid, number, step.data(info))
+    _restore_queues(task, actions)
+
+
+def _restore_queues(task: NewTask, actions: Step) -> None:
+    """What waits for single threads, each of which queues its own. Only then may the leader go on to the limits, of
+    which one is for all signals that wait."""
+    full = task.tree.graph.milestone(f"signals wait for the threads of pid {task.pid}")
+    for thread in task.threads:
+        if queue := queued(thread.core.thread_core.signals_p, f"core-{thread.tid}.img"):
+            with thread.step(stages.PENDING, "pending signals", [actions]) as step:
+                step.reaches.append(full)
+                for number, info in queue:
+                    step.call("rt_tgsigqueueinfo", task.pid, thread.tid, number, step.data(info))
+    task.step(stages.PENDING, "pending signals", [full])
 
 
 def restore_thread(thread: NewThread) -> None:
-    """The alternate stack, which new threads do not have, and the thread's own queue."""
+    """The alternate stack, which new threads do not have."""
     core = thread.core.thread_core
     flags = core.sas.ss_flags & ~SS_ONSTACK
     if core.HasField("sas") and not flags & SS_DISABLE:
@@ -145,10 +162,6 @@ def restore_thread(thread: NewThread) -> None:
             signed = flags - (1 << 32) if flags >> 31 else flags
             stack = SIGALTSTACK.pack(ss_sp=core.sas.ss_sp, ss_flags=signed, ss_size=core.sas.ss_size)
             step.call("sigaltstack", step.data(stack), 0)
-    if queue := queued(core.signals_p, f"core-{thread.tid}.img"):
-        with thread.step(stages.PENDING, "pending signals") as step:
-            for number, info in queue:
-                step.call("rt_tgsigqueueinfo", thread.task.pid, thread.tid, number, step.data(info))
 
 
 def _packed(step: Emitter, entry: pb.sa_entry) -> Ref:
@@ -184,12 +197,21 @@ def forget_children(step: Emitter) -> None:
     step.call("rt_sigaction", SIGCHLD, step.data(SIGACTION.pack(sa_flags=SA_NOCLDSTOP)), 0, SIGSET_SIZE)
 
 
+def forget(step: Emitter, number: int) -> None:
+    """Drops a signal that waits: one that is ignored does not. Its action is the default again, as at birth."""
+    for handler in (SIG_IGN, SIG_DFL):
+        step.call("rt_sigaction", number, step.data(SIGACTION.pack(sa_handler=handler)), 0, SIGSET_SIZE)
+
+
 def free_signal(tree: NewTree) -> int:
-    """A signal that waits nowhere in the tree and ended nobody: to stop tasks with when they are done.
+    """A signal that waits nowhere in the tree, ended nobody and tells nobody of an end: to stop tasks with when they
+    are done.
 
     Any will do, because a tracer sees a signal before its action is looked at; one that would be ignored comes first.
     """
-    taken = {task.core.tc.exit_code & 0x7F for task in tree.tasks if task.dead}
+    taken = {SIGCHLD}  # as stand-ins for leaders of groups send it (groups.py)
+    for task in tree.tasks:
+        taken.update((task.core.tc.exit_code & 0x7F, task.exit_signal) if task.dead else ())
     for task in tree.alive:
         queues = [task.core.tc.signals_s, *(thread.core.thread_core.signals_p for thread in task.threads)]
         taken.update(number for queue in queues for number, _ in queued(queue, f"core-{task.pid}.img"))

@@ -16,8 +16,10 @@ from engine.kernel.home import Home, restarted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from engine.frozen import FrozenThread
+    from engine.frozen import FrozenTask, FrozenThread
     from engine.kernel.ptrace import Registers, Tracee
+    from engine.plan.builder import Emitter
+    from engine.plan.ops import Slot
     from engine.rebuild import NewThread
 
 ROWS = {
@@ -37,6 +39,7 @@ _REGISTERS = {
     "fs_base": "fs_base", "gs_base": "gs_base", "ds": "ds", "es": "es", "fs": "fs", "gs": "gs",
 }  # fmt: skip
 USER_CS = 0x33
+LDT_ENTRY = 8  # bytes of one of a process' own descriptors (asm/ldt.h, LDT_ENTRY_SIZE)
 GDT_TLS = (12, 13, 14)  # GDT_ENTRY_TLS_MIN and the two behind it (asm/segment.h, 64-bit)
 # struct user_desc (asm/ldt.h), as user_desc_t names its bits
 _DESCRIPTOR_BITS = ("seg_32bit", "contents_l", "contents_h", "read_exec_only", "limit_in_pages",
@@ -76,6 +79,17 @@ def collect_thread(thread: FrozenThread) -> None:
     if thread.tid == thread.task.pid:
         core.tc.blk_sigset = home.mask
     core.thread_core.blk_sigset = home.mask
+
+
+def ask(ask: Emitter) -> Slot:
+    """How many bytes of descriptors of its own segments there are (modify_ldt(2)); the kernel may be built without."""
+    return ask.attempt("modify_ldt", 0, ask.buffer(LDT_ENTRY), LDT_ENTRY)
+
+
+def hear(task: FrozenTask, table: Slot) -> None:
+    """No image has a place for them."""
+    if task.leader.answer(table) > 0:
+        task.refuse("", "it has a local descriptor table (modify_ldt(2)), which is not supported")
 
 
 def _which(thread: FrozenThread) -> str:

@@ -61,6 +61,7 @@ def check(tree: FrozenTree) -> list[Obstacle]:
             reason = f"its session {task.stat.session} is led by nobody in the tree"
             remedy = "use --shell-job, or start the tree with setsid"
             obstacles.append(Obstacle(f"pid {task.pid}", reason, remedy))
+    obstacles += groups.check({task.pid: task.stat.pgrp for task in tree.tasks})
     _, wrong = sessions.births([Member(t.pid, t.ppid, t.stat.session) for t in tree.tasks])
     return obstacles + [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
 
@@ -68,7 +69,11 @@ def check(tree: FrozenTree) -> list[Obstacle]:
 def entry(task: FrozenTask) -> pb.pstree_entry:
     """The task's place in pstree.img."""
     threads = [thread.tid for thread in task.threads] or [task.pid]
-    return pb.pstree_entry(pid=task.pid, ppid=task.ppid, pgid=task.stat.pgrp, sid=task.stat.session, threads=threads)
+    stat = task.stat
+    found = pb.pstree_entry(pid=task.pid, ppid=task.ppid, pgid=stat.pgrp, sid=stat.session, threads=threads)
+    if task.ppid and stat.exit_signal != signal.SIGCHLD:
+        found.exit_signal = stat.exit_signal
+    return found
 
 
 def prepare(tree: NewTree) -> None:
@@ -79,6 +84,7 @@ def prepare(tree: NewTree) -> None:
         obstacles.append(Obstacle(str(tree.root.leader), reason, "use --shell-job to take it into the session here"))
     born, wrong = sessions.births([Member(t.pid, t.ppid, t.sid) for t in tree.tasks])
     obstacles += [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
+    obstacles += groups.check({task.pid: task.pgid for task in tree.tasks})
     obstacles += creds.missing(tree)
     if obstacles:
         raise Refused(obstacles)
@@ -112,7 +118,7 @@ def _spawn(task: NewTask, parent: NewTask) -> None:
     """The stage says what the child takes along."""
     stage = stages.OUTSIDE if task.outside else stages.HEIRS if task.heir else stages.CHILDREN
     with parent.step(stage, f"birth of pid {task.pid}") as step:
-        step.spawn(task.leader.actor, CLONE_PTRACE, task.pid, signal.SIGCHLD)
+        step.spawn(task.leader.actor, CLONE_PTRACE, task.pid, task.exit_signal)
 
 
 def _spawn_threads(task: NewTask) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from engine.errors import ImageError, KernelError
 from engine.images import pages as images
-from engine.images.pages import PAGE, PagesFile, check_pages
+from engine.images import pb
+from engine.images.pages import PAGE, PE_PARENT, PE_PRESENT, PagesFile, check_pages, length_of
 from engine.kernel import calls
 
 if TYPE_CHECKING:
@@ -145,3 +146,16 @@ def test_what_a_pagemap_may_refer_to(tmp_path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(ImageError, match="not a regular file"):
         check_pages(str(path), PAGE, "pagemap-7.img")
+
+
+def test_how_much_of_the_pages_file_an_entry_has() -> None:
+    old = pb.pagemap_entry(vaddr=0, compat_nr_pages=3)
+    assert length_of(old, "") == 3 * PAGE
+    assert length_of(pb.pagemap_entry(vaddr=0, compat_nr_pages=0, nr_pages=5, flags=PE_PRESENT), "") == 5 * PAGE
+    assert length_of(pb.pagemap_entry(vaddr=0, compat_nr_pages=5, flags=0), "") == 0
+
+
+@pytest.mark.parametrize("fields", [{"in_parent": True}, {"flags": PE_PARENT}])
+def test_pages_of_a_parent_image_are_refused(fields: dict[str, int]) -> None:
+    with pytest.raises(ImageError, match=r"pagemap-shmem-5\.img: pages of a parent image"):
+        length_of(pb.pagemap_entry(vaddr=0, compat_nr_pages=1, **fields), "pagemap-shmem-5.img")

@@ -39,6 +39,21 @@ def test_nothing_foreign() -> None:
     foreign.check(new)
 
 
+@pytest.mark.parametrize("field, what", [("files_id", "descriptor table"), ("fs_id", "working directory and umask")])
+def test_what_processes_share(field: str, what: str) -> None:
+    new = tree(Born(7), Born(8, 7), Born(9, 7))
+    new.images, new.opener = make().images, make().opener
+    for task, number in zip(new.tasks, (1, 2, 1), strict=True):
+        setattr(task.ids, field, number)
+    assert refusal(new) == f"pid 9: it shares its {what} with pid 7, which is not supported"
+
+
+def test_images_without_these_numbers_share_nothing() -> None:
+    new = tree(Born(7), Born(8, 7))
+    new.images, new.opener = make().images, make().opener
+    foreign.check(new)
+
+
 def test_locks() -> None:
     assert "file locks" in refusal(make({"FILE_LOCKS": []}))
 

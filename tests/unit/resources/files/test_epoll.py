@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.errors import ImageError
+from tests.unit.resources.task.trees import Warnings
 
 from .stand_ins import Tree, collect, new_tree, steps
 
@@ -78,6 +79,22 @@ def test_a_target_that_the_process_has_closed_is_refused(epoll: select.epoll, en
     reasons = [o.reason for o in tree.obstacles if "eventpoll" in o.subject]
     closed = f"it watches a file that was fd {number} when it was added, and that pid {os.getpid()} has closed"
     assert reasons == [closed]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_target_that_has_told_its_one_event(
+    told: bool, tmp_path: Path, epoll: select.epoll, ends: tuple[int, int]
+) -> None:
+    """The kernel would have it tell of a hang-up, and nobody can keep it from that."""
+    epoll.register(ends[1], select.EPOLLOUT | select.EPOLLONESHOT)
+    if told:
+        assert epoll.poll(0) == [(ends[1], select.EPOLLOUT)]
+    files, log = collect(Tree(), epoll.fileno(), *ends), Warnings()
+    tree = new_tree(tmp_path, files, {10: {epoll.fileno(): 1, ends[0]: 2, ends[1]: 3}}, log=log)
+    tree.opener.share(tree.root)
+    tree.opener.restore(tree.root)
+    words = f"fd {ends[1]} has told its event (EPOLLONESHOT) and will tell of errors and hang-ups again"
+    assert log.texts == ([f"pid 10, fd {epoll.fileno()} (epoll): {words}"] if told else [])
 
 
 def test_an_image_without_the_target_is_refused(tmp_path: Path, epoll: select.epoll, ends: tuple[int, int]) -> None:

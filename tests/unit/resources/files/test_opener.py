@@ -61,6 +61,13 @@ def test_staging_goes_between_numbers_when_the_last_is_used(
         new_tree(tmp_path, [eventfd(i) for i in range(60)], {10: {2 * i: i for i in range(50)}})
 
 
+def test_a_number_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There would be room for the staging numbers, but not for the number itself."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
+    with pytest.raises(Refused, match="limit of 100 open files"):
+        new_tree(tmp_path, [eventfd(1)], {10: {100: 1}})
+
+
 def test_nothing_lands_behind_staging_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
     tree = new_tree(tmp_path, [eventfd(i) for i in (1, 2)], {10: {0: 1, 1: 1, 2: 1, 7: 2, 99: 2}})

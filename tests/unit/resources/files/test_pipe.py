@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.abi.fcntl import F_SETPIPE_SZ
-from engine.errors import ImageError
+from engine.errors import ImageError, Refused
 from engine.images import pb
 from engine.resources.files import pipe
 
@@ -28,11 +29,12 @@ def end(ident: int, flags: int, pipe_id: int = 7) -> pb.file_entry:
 
 
 def planned(
-    directory: Path, files: list[pb.file_entry], size: int = 65536, data: bytes = b""
+    directory: Path, files: list[pb.file_entry], size: int = 65536, data: bytes = b"", **owner: int
 ) -> list[str]:
     """The calls that make a pipe for the first of two processes."""
     tree = new_tree(directory, files, {10: {file.id: file.id for file in files}})
-    tree.images.write("PIPES_DATA", None, [(pb.pipe_data_entry(pipe_id=7, bytes=len(data), size=size), data)])
+    saved = pb.pipe_data_entry(pipe_id=7, bytes=len(data), size=size, **owner)
+    tree.images.write("PIPES_DATA", None, [(saved, data)])
     tree.opener.share(tree.root)
     tree.opener.restore(tree.root)
     return steps(tree, 10)
@@ -90,6 +92,19 @@ def test_packet_mode_is_refused() -> None:
         os.close(fd)
 
 
+@pytest.mark.parametrize("packets", [[b"abc"], [b"a", b"b", b"c"], [b"abc", b"defg"]])
+def test_packets_are_refused_when_the_mode_is_over_too(packets: list[bytes]) -> None:
+    ends, tree = os.pipe2(os.O_DIRECT), Tree()
+    for packet in packets:
+        os.write(ends[1], packet)
+    fcntl.fcntl(ends[1], fcntl.F_SETFL, 0)
+    collect(tree, *ends)
+    with pytest.raises(Refused, match="packets are in it"):
+        pipe.write(tree, tree.registry.found[pipe.TYPE])  # type: ignore[arg-type]
+    for fd in ends:
+        os.close(fd)
+
+
 def test_both_ends_with_contents(tmp_path: Path) -> None:
     calls = planned(tmp_path, [end(1, READ), end(2, WRITE | os.O_NONBLOCK)], 4096, b"hello")
     assert calls[:7] == [
@@ -101,6 +116,28 @@ def test_both_ends_with_contents(tmp_path: Path) -> None:
         "r5 = fcntl(r1, F_SETFL, 0)",
         "r6 = fcntl(r2, F_SETFL, O_NONBLOCK)",
     ]
+
+
+def test_the_owner_is_noted() -> None:
+    ends, tree = os.pipe(), Tree()
+    os.fchmod(ends[0], 0o604)
+    collect(tree, *ends)
+    pipe.write(tree, tree.registry.found[pipe.TYPE])  # type: ignore[arg-type]
+    ((entry, _),) = tree.images.files["PIPES_DATA", None]
+    assert (entry.uid, entry.gid, entry.mode) == (os.geteuid(), os.getegid(), stat.S_IFIFO | 0o604)
+    for fd in ends:
+        os.close(fd)
+
+
+def test_a_pipe_is_given_to_its_owner(tmp_path: Path) -> None:
+    calls = planned(tmp_path, [end(1, READ)], uid=1000, gid=100, mode=stat.S_IFIFO | 0o640)
+    found = [text.split(" = ")[1] for text in calls if "fch" in text]
+    assert found == ["fchown(r1, uid=0x3e8, gid=100)", "fchmod(r1, 0o640)"]
+
+
+def test_a_pipe_like_any_new_one_is_left_as_it_is(tmp_path: Path) -> None:
+    owner = {"uid": os.geteuid(), "gid": os.getegid(), "mode": stat.S_IFIFO | 0o600}
+    assert not [text for text in planned(tmp_path, [end(1, READ)], **owner) if "fch" in text]
 
 
 def test_a_reader_alone_gets_its_data_and_then_the_end(tmp_path: Path) -> None:

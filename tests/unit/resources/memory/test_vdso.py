@@ -83,8 +83,9 @@ def test_no_thread_is_saved_inside_of_it(disturbed: bool, busy: subprocess.Popen
 
 
 def send(pid: int, over: threading.Event) -> None:
-    """A signal every now and then."""
-    while not over.wait(0.005):  # faster ones would leave no time to step out: a clock is read between two ticks
+    """A signal every now and then: a handler takes some ten steps of up to 0.1 ms, and between two of them there must
+    be time to get on."""
+    while not over.wait(0.005):
         os.kill(pid, signal.SIGUSR1)
 
 

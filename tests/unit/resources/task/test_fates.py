@@ -8,7 +8,7 @@ import pytest
 
 from engine.abi.prctl import PR_SET_DUMPABLE, PR_SET_NAME
 from engine.abi.signal import SIG_UNBLOCK
-from engine.abi.wait import P_PID, WEXITED, WNOWAIT, WSTOPPED
+from engine.abi.wait import P_PID, WALL, WEXITED, WNOWAIT, WSTOPPED
 from engine.errors import ImageError
 from engine.images import pb
 from engine.rebuild import DEAD, STOPPED
@@ -50,6 +50,24 @@ def test_the_parent_sees_the_death_and_keeps_the_status() -> None:
     plan = shape(Born(5), zombie(9))["pid 5"]
     waiting = plan.index(f"waitid {P_PID} 6 0 {WEXITED | WNOWAIT} 0")
     assert plan[waiting + 1] == f"rt_sigaction {signal.SIGCHLD} & 0 8"
+
+
+def test_a_death_that_is_told_by_another_signal_is_seen_and_forgotten_too() -> None:
+    plan = shape(Born(5), Born(6, 5, state=DEAD, exit_signal=12), Born(7, 5, state=DEAD, exit_signal=0))["pid 5"]
+    assert [line for line in plan if "waitid" in line] == [
+        f"waitid {P_PID} {pid} 0 {WEXITED | WNOWAIT | WALL} 0" for pid in (6, 7)
+    ]
+    assert plan[-2:] == ["rt_sigaction 12 & 0 8"] * 2
+
+
+def test_a_stopped_child_with_another_signal_is_waited_for() -> None:
+    child = Born(6, 5, 6, state=STOPPED, stop_signal=20, exit_code=20 << 8 | 0x7F, exit_signal=0)
+    assert f"waitid {P_PID} 6 0 {WSTOPPED | WALL} 0" in shape(Born(5), child)["pid 5"]
+
+
+def test_a_death_that_would_end_or_stop_the_parent() -> None:
+    with pytest.raises(ImageError, match="nobody survives a child like pid 6"):
+        shape(Born(5), Born(6, 5, state=DEAD, exit_signal=signal.SIGKILL))
 
 
 def test_a_core_file_that_will_not_be_is_told() -> None:

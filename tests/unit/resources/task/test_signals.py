@@ -10,6 +10,7 @@ from engine.abi.signal import SI_KERNEL, SI_QUEUE, SI_USER, SIGACTION, SIGALTSTA
 from engine.errors import ImageError, Refused
 from engine.images import pb
 from engine.rebuild import DEAD
+from engine.resources import stages
 from engine.resources.task import signals
 from engine.resources.task.signals import CATCHABLE
 from tests.unit.resources.task.trees import Born, calls, data, siginfo, task, tree, words
@@ -61,13 +62,18 @@ def test_queues_keep_their_order_and_every_byte() -> None:
     assert [data(one.tree.plan, op, 2, 128) for op in found] == infos
 
 
-def test_a_threads_queue_is_its_own() -> None:
+def test_a_threads_queue_is_its_own_and_filled_between_actions_and_limits() -> None:
+    """An action that ignores a signal empties the queues of all threads, and one limit is for all of them."""
     new = tree(Born(5, threads=(6,)))
-    thread = new.root.threads[1]
+    leader, thread = new.root.threads
     thread.core.thread_core.signals_p.CopyFrom(queue(siginfo(12, SI_USER)))
-    signals.restore_thread(thread)
+    new.root.core.tc.sigactions.extend([DEFAULT] * len(CATCHABLE))
+    signals.restore(new.root)
+    with new.root.step(stages.LIMITS, "limits") as step:
+        step.call("getpid")
     new.graph.order()
-    assert [words(op) for op in thread.actor.ops] == ["rt_tgsigqueueinfo 5 6 12 &"]
+    assert [words(op) for op in thread.actor.ops] == ["wait", "rt_tgsigqueueinfo 5 6 12 &", "post"]
+    assert [words(op) for op in leader.actor.ops] == ["rt_sigaction 17 & 0 8", "post", "wait", "getpid"]
 
 
 @pytest.mark.parametrize("raw", [b"", bytes(128), siginfo(65, 0), siginfo(9, 0)[:127]])
@@ -97,6 +103,12 @@ def test_a_quiet_signal_stops_tasks() -> None:
 def test_a_signal_that_waits_is_not_used() -> None:
     new = tree(Born(5), Born(6, 5, state=DEAD, exit_code=64))
     new.root.core.tc.signals_s.CopyFrom(queue(*(siginfo(n, 0) for n in (23, 28, 17))))
+    assert signals.free_signal(new) == 63
+
+
+def test_a_signal_that_tells_of_a_death_is_not_used() -> None:
+    new = tree(Born(5), Born(6, 5, state=DEAD, exit_signal=64), Born(7, 5, state=DEAD))
+    new.root.core.tc.signals_s.CopyFrom(queue(siginfo(23, 0), siginfo(28, 0)))
     assert signals.free_signal(new) == 63
 
 

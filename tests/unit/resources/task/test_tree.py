@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 
-from engine.abi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
+from engine.abi.sched import CLONE_ARGS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from engine.abi.wait import P_PID, WEXITED
 from engine.errors import ImageError, Refused
 from engine.plan.ops import SPAWN
-from engine.resources.task.tree import prepare, restore
+from engine.resources.task.tree import entry, prepare, restore
 from tests.unit.resources.task.trees import STAGING, Born, data, lines, shape, tree
 
 
@@ -16,6 +19,24 @@ def test_a_chain_of_births() -> None:
     plan = shape(Born(5), Born(6, 5), Born(7, 6))
     assert [line for line in plan["pid 5"] if "spawn" in line] == ["spawn 6"]
     assert [line for line in plan["pid 6"] if "spawn" in line] == ["spawn 7"]
+
+
+@pytest.mark.parametrize("number", [None, 0, 40])
+def test_the_signal_of_an_end(number: int | None) -> None:
+    new = tree(Born(5), Born(6, 5, exit_signal=number))
+    prepare(new)
+    restore(new)
+    lines(new)
+    (op,) = [op for op in new.root.leader.actor.ops if op.code == SPAWN]
+    place = CLONE_ARGS.offsets["exit_signal"]
+    assert data(new.plan, op, 0, CLONE_ARGS.size)[place] == (17 if number is None else number)
+
+
+@pytest.mark.parametrize("parent, number, noted", [(5, 17, False), (5, 0, True), (5, 40, True), (0, 40, False)])
+def test_only_another_signal_than_sigchld_is_noted(parent: int, number: int, noted: bool) -> None:
+    stat = SimpleNamespace(pgrp=6, session=6, exit_signal=number)
+    made = entry(SimpleNamespace(pid=6, ppid=parent, threads=[], stat=stat))  # type: ignore[arg-type]
+    assert (made.HasField("exit_signal"), made.exit_signal) == (noted, number if noted else 0)
 
 
 def test_the_first_task_forgets_the_skeleton() -> None:
@@ -55,6 +76,24 @@ def test_a_dead_leader_has_a_stand_in_until_all_have_joined() -> None:
     assert plan["stand-in for pid 8"] == ["prctl 1 9 0 0 0", "setpgid 0 0", "post", "post", "wait", "exit_group 0"]
     assert plan["pid 6"] == plan["pid 7"] == ["wait", "setpgid 0 8", "post"]
     assert plan["pid 5"].index("spawn 8") < plan["pid 5"].index(f"waitid {P_PID} 8 0 {WEXITED} 0")
+
+
+def test_who_left_its_group_makes_it_and_leaves_it_when_another_one_is_in_it() -> None:
+    plan = shape(Born(5), Born(6, 5, 5), Born(7, 6, 6))
+    assert plan["pid 6"] == ["spawn 7", "setpgid 0 0", "post", "wait", "wait", "setpgid 0 5"]
+    assert plan["pid 7"] == ["wait", "setpgid 0 6", "post"]
+
+
+def test_who_left_for_a_group_from_outside_goes_back_to_the_engines() -> None:
+    plan = shape(Born(5, 0, 50, 50), Born(6, 5, 50, 50), Born(7, 6, 6, 50), shell_job=True)
+    assert plan["pid 6"][-1] == f"setpgid 0 {os.getpgrp()}"
+
+
+def test_two_who_keep_one_anothers_groups_need_a_third() -> None:
+    plan = shape(Born(5), Born(6, 5, 7), Born(7, 5, 6), Born(8, 5, 6))
+    assert [line for line in plan["pid 6"] if "setpgid" in line] == ["setpgid 0 0", "setpgid 0 7"]
+    with pytest.raises(Refused, match="pid 6: it left its process group"):
+        shape(Born(5), Born(6, 5, 7), Born(7, 5, 6))
 
 
 def test_threads_share_everything() -> None:

@@ -36,6 +36,7 @@ class Born(NamedTuple):
     exit_code: int = 0
     stop_signal: int = 0
     threads: tuple[int, ...] = ()
+    exit_signal: int | None = None
 
 
 class Warnings(Log):
@@ -58,7 +59,8 @@ class Images:
         root = born[0].pid
         self.items = [
             pb.pstree_entry(
-                pid=b.pid, ppid=b.parent, pgid=b.group or root, sid=b.session or root, threads=(b.pid, *b.threads)
+                pid=b.pid, ppid=b.parent, pgid=b.group or root, sid=b.session or root, threads=(b.pid, *b.threads),
+                exit_signal=b.exit_signal,
             )
             for b in born
         ]
