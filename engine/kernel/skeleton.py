@@ -162,8 +162,8 @@ class Troupe:
             registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": at}
             requests.set_registers(tid, registers)
         threads.must(requests.run(), tids, "PTRACE_SETREGSET")
-        for _ in range(2):  # into the call, and out of it
-            threads.run_to_call([self.tracees[tid] for tid in tids])
+        for error in threads.through_call([self.tracees[tid] for tid in tids]).values():
+            raise error
         for tid in tids:
             result = self.tracees[tid].registers()["rax"]
             if result > U64 - 4096:
