@@ -36,6 +36,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.log import Log
+
 SPARE = 64 << 10  # bytes of pages that a process may get until it is frozen; the vdso's code is among them
 
 
@@ -46,23 +48,30 @@ def dump(options: DumpOptions) -> DumpResult:
     """
     if options.explain:
         return _explain(options)
-    images = ImageDir.create(options.images_dir)
-    if images.exists("INVENTORY"):
-        raise UsageError(f"{images.path('inventory.img')}: there is a dump in this directory; choose another one")
     timings = Timings()
+    with ImageDir.create(options.images_dir) as images:
+        if images.exists("INVENTORY"):
+            raise UsageError(f"{images.path('inventory.img')}: there is a dump in this directory; choose another one")
+        status = _dump_into(images, options, timings)
+    directory = options.images_dir if options.work_dir is None else options.work_dir
+    stats.write(directory, timings.dump_stats(), options.log)
+    return DumpResult(options.pid, timings.dump_stats(), status)
+
+
+def _dump_into(images: ImageDir, options: DumpOptions, timings: Timings) -> int:
+    """Returns the status of a post-dump script that wants the tree to run on. A dump that fails leaves no image."""
     frozen = _new_tree(options, images, timings)
     hooks = Hooks(options.action_scripts, options.notify, images.fd, options.log)
     try:
         hooks.reached("pre-dump", options.pid)
         _prepare(frozen)
-        status = _freeze_and_save(frozen, hooks)
+        return _freeze_and_save(frozen, hooks)
     except BaseException:
-        contents.close(frozen)
-        images.discard()
+        try:
+            contents.close(frozen)
+        finally:
+            images.discard()
         raise
-    directory = options.images_dir if options.work_dir is None else options.work_dir
-    stats.write(directory, timings.dump_stats(), options.log)
-    return DumpResult(options.pid, timings.dump_stats(), status)
 
 
 def _explain(options: DumpOptions) -> DumpResult:
@@ -88,16 +97,22 @@ def _new_tree(options: DumpOptions, images: ImageDir | Nowhere, timings: Timings
     return tree
 
 
-def _rehearse() -> None:
+def _rehearse(log: Log) -> None:
     """Tells the story once of a task that nobody misses, so that no code runs for the first time in the freeze."""
     if not rehearsal.needed():
         return
-    if pid := rehearsal.start_understudy():
-        nowhere = Nowhere()
+    nowhere = Nowhere()
+    with rehearsal.Understudy() as pid:
         understudy = _new_tree(DumpOptions(pid, shell_job=True), nowhere, Timings())
-        _prepare(understudy)
-        _freeze_and_save(understudy, Hooks((), None, -1, SILENT))
-        nowhere.close()
+        try:
+            if pid:
+                _prepare(understudy)
+                _freeze_and_save(understudy, Hooks((), None, -1, SILENT))
+        except AmberError as error:  # the only price is time
+            log.warning(f"the rehearsal failed, so the tree will be frozen for longer: {error}")
+        finally:
+            contents.close(understudy)
+            nowhere.close()
 
 
 def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
@@ -111,15 +126,26 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
         frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
         threads = sum(len(task.threads) for task in frozen.tasks)
         options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
+        status = _save(frozen, hooks)
+        frozen.images.keep()
+        _let_go(options, freezer, refused=status != 0)
+    contents.close(frozen)
+    return status
+
+
+def _save(frozen: FrozenTree, hooks: Hooks) -> int:
+    """From the facts to the images. The network stays locked only if the tree is complete and does not run on."""
+    options, status = frozen.options, -1
+    try:
         hooks.reached("network-lock", options.pid)
         _collect(frozen)
         options.log.info("collected: every process has answered and is as it was")
         _write(frozen)
         options.log.info("written: the images are complete")
         status = hooks.reached("post-dump", options.pid)
-        _let_go(options, freezer, refused=status != 0)
-    contents.close(frozen)
-    hooks.reached("network-unlock", options.pid)
+    finally:
+        if status or options.leave_running:
+            hooks.reached("network-unlock", options.pid)
     return status
 
 
@@ -127,7 +153,7 @@ def _prepare(frozen: FrozenTree) -> None:
     """What can be done while the tree runs: reserve room for the pages, describe what will probably still be there,
     find the code to borrow."""
     _visit(frozen, _reserve)
-    _rehearse()
+    _rehearse(frozen.options.log)
     _visit(frozen, _expect)
     contents.settle(frozen)
 
@@ -270,8 +296,13 @@ def _interrogate(frozen: FrozenTree) -> None:
         for task, injection in zip(frozen.alive, injections, strict=True):
             with injection.answers() as task.answers:
                 task.form.heard_by(task)
-    finally:
-        cure(injections)
+    except BaseException:
+        try:
+            cure(injections)
+        except AmberError as error:  # what went wrong first says more
+            frozen.options.log.warning(str(error))
+        raise
+    cure(injections)
 
 
 def _injection(task: FrozenTask) -> Injection:
