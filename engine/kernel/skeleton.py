@@ -103,18 +103,21 @@ class Troupe:
         self.tracees = {}
 
     def kill(self) -> None:
-        """Ends every task that was started and waits until none is left."""
-        for tid in self.tracees:
-            try:
+        """Ends every task that was started and waits until none is left: also those that nobody has welcomed yet, and
+        no longer than for them, for we may have other children."""
+        known = {*self.tracees, *self.by_tid, *self._helpers}
+        while self._started and (left := {tid for tid in known if self._is_ours(tid)}):
+            for tid in left:
                 os.kill(tid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        if self._started:
-            self._reap()
+            self._reap(left)
 
-    def _reap(self) -> None:
+    def _is_ours(self, tid: int) -> bool:
+        """Whether we trace it, dead or alive: its number alone could be anybody's. The first may not be traced yet."""
+        traced = lib.ptrace_call(abi.PTRACE_INTERRUPT, tid, 0, 0) >= 0
+        return traced or (tid == self.root and lib.wait_task(tid, ffi.new("int *"), os.WNOHANG) == 0)
+
+    def _reap(self, left: set[int]) -> None:
         status = ffi.new("int *")
-        left = set(self.tracees) | {self.root}
         while left:
             result = lib.wait_task(-1, status, 0)
             if result == -errno.ECHILD:
