@@ -7,7 +7,7 @@ that is not: inventory.img, without which no restore begins, is written last.
 from __future__ import annotations
 
 from engine import rehearsal, resources, stats
-from engine.errors import KernelError, Refused
+from engine.errors import AmberError, KernelError, Refused
 from engine.frozen import FrozenTask, FrozenTree, Running
 from engine.kernel.freeze import Freezer
 from engine.kernel.freezer import FreezerGroup
@@ -32,7 +32,7 @@ from engine.stats import Timings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    pass
+    from engine.log import Log
 
 
 def dump(options: DumpOptions, room: Room | None = None) -> DumpResult:
@@ -43,21 +43,31 @@ def dump(options: DumpOptions, room: Room | None = None) -> DumpResult:
     if options.explain:
         return _explain(options)
     room = Room.make(options) if room is None else room
-    images, timings = room.images, Timings()
+    timings = Timings()
+    try:
+        status = _dump_into(room, options, timings)
+    finally:
+        room.images.close()
+    directory = options.images_dir if options.work_dir is None else options.work_dir
+    stats.write(directory, timings.dump_stats(), options.log)
+    return DumpResult(options.pid, timings.dump_stats(), status)
+
+
+def _dump_into(room: Room, options: DumpOptions, timings: Timings) -> int:
+    """Returns the status of a post-dump script that wants the tree to run on. A dump that fails leaves no image."""
+    images = room.images
     frozen = _new_tree(options, room, timings)
     hooks = Hooks(options.action_scripts, options.notify, images.fd, options.log)
     try:
         hooks.reached("pre-dump", options.pid)
         _prepare(frozen)
-        status = _freeze_and_save(frozen, hooks)
+        return _freeze_and_save(frozen, hooks)
     except BaseException:
-        room.close()
-        if not frozen.killed:
+        try:
+            room.close()
+        finally:
             images.discard()
         raise
-    directory = options.images_dir if options.work_dir is None else options.work_dir
-    stats.write(directory, timings.dump_stats(), options.log)
-    return DumpResult(options.pid, timings.dump_stats(), status)
 
 
 def _explain(options: DumpOptions) -> DumpResult:
@@ -83,16 +93,22 @@ def _new_tree(options: DumpOptions, room: Room, timings: Timings) -> FrozenTree:
     return tree
 
 
-def _rehearse() -> None:
+def _rehearse(log: Log) -> None:
     """Tells the story once of a task that nobody misses, so that no code runs for the first time in the freeze."""
     if not rehearsal.needed():
         return
-    if pid := rehearsal.start_understudy():
-        nowhere = Nowhere()
+    nowhere = Nowhere()
+    with rehearsal.Understudy() as pid:
         understudy = _new_tree(DumpOptions(pid, shell_job=True), Room(nowhere), Timings())
-        _prepare(understudy)
-        _freeze_and_save(understudy, Hooks((), None, -1, SILENT))
-        nowhere.close()
+        try:
+            if pid:
+                _prepare(understudy)
+                _freeze_and_save(understudy, Hooks((), None, -1, SILENT))
+        except AmberError as error:  # the only price is time
+            log.warning(f"the rehearsal failed, so the tree will be frozen for longer: {error}")
+        finally:
+            understudy.room.close()
+            nowhere.close()
 
 
 def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
@@ -104,25 +120,30 @@ def _freeze_and_save(frozen: FrozenTree, hooks: Hooks) -> int:
         freezer.freeze()
     with freezer:
         with timings.span("frozen_time"), NoCollection():
-            status = _save(frozen, freezer, hooks)
+            frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
+            threads = sum(len(task.threads) for task in frozen.tasks)
+            options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
+            status = _save(frozen, hooks)
+            frozen.images.keep()
+            _let_go(options, freezer, refused=status != 0)
         frozen.room.close()  # while the processes that were killed come to their ends
-    hooks.reached("network-unlock", options.pid)
     return status
 
 
-def _save(frozen: FrozenTree, freezer: Freezer, hooks: Hooks) -> int:
-    options = frozen.options
-    frozen.tasks = [FrozenTask(frozen, process) for process in freezer.processes]
-    threads = sum(len(task.threads) for task in frozen.tasks)
-    options.log.info(f"frozen: {len(frozen.tasks)} processes, {threads} threads")
-    hooks.reached("network-lock", options.pid)
-    _collect(frozen)
-    options.log.info("collected: every process has answered and is as it was")
-    _write(frozen)
-    frozen.room.seal()
-    options.log.info("written: the images are complete")
-    status = hooks.reached("post-dump", options.pid)
-    _let_go(frozen, freezer, refused=status != 0)
+def _save(frozen: FrozenTree, hooks: Hooks) -> int:
+    """From the facts to the images. The network stays locked only if the tree is complete and does not run on."""
+    options, status = frozen.options, -1
+    try:
+        hooks.reached("network-lock", options.pid)
+        _collect(frozen)
+        options.log.info("collected: every process has answered and is as it was")
+        _write(frozen)
+        frozen.room.seal()
+        options.log.info("written: the images are complete")
+        status = hooks.reached("post-dump", options.pid)
+    finally:
+        if status or options.leave_running:
+            hooks.reached("network-unlock", options.pid)
     return status
 
 
@@ -130,7 +151,7 @@ def _prepare(frozen: FrozenTree) -> None:
     """What can be done while the tree runs: reserve room for the pages, describe what will probably still be there,
     find the code to borrow."""
     frozen.room.reserve_tree(frozen.options.pid)
-    _rehearse()
+    _rehearse(frozen.options.log)
     visit(frozen.options.pid, lambda proc: _expect(frozen, proc))
     frozen.room.settle()
 
@@ -249,8 +270,13 @@ def _interrogate(frozen: FrozenTree) -> None:
         for task, injection in zip(frozen.alive, injections, strict=True):
             with injection.answers() as task.answers:
                 task.form.heard_by(task)
-    finally:
-        cure(injections)
+    except BaseException:
+        try:
+            cure(injections)
+        except AmberError as error:  # what went wrong first says more
+            frozen.options.log.warning(str(error))
+        raise
+    cure(injections)
 
 
 def _injection(task: FrozenTask) -> Injection:
@@ -291,13 +317,11 @@ def _write_task(task: FrozenTask) -> None:
     contents.write(task)
 
 
-def _let_go(frozen: FrozenTree, freezer: Freezer, refused: bool) -> None:
+def _let_go(options: DumpOptions, freezer: Freezer, refused: bool) -> None:
     """The images are complete: what was asked for happens to the tree."""
-    options = frozen.options
     if options.leave_stopped and not refused:
         freezer.stop()
     elif options.leave_running or refused:
         freezer.thaw()
     else:
-        frozen.killed = True
         freezer.kill()

@@ -132,7 +132,6 @@ class FrozenTree:
         self.options, self.room, self.timings = options, room, timings
         self.images = room.images
         self.tasks: list[FrozenTask] = []
-        self.killed = False  # the images are all that is left of it
         self.obstacles: list[Obstacle] = []
         self.registry: Registry
         self.forms: Forms

@@ -14,6 +14,7 @@ from engine.images.contents import write_all
 from engine.images.format import image_bytes
 from engine.kernel._native import ffi, lib
 from engine.plan import blob
+from engine.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class Nowhere:
         """There is nothing to write, by the code that would write it."""
         write_all(-1, [])
 
+    def keep(self) -> None:
+        """There is nothing to lose."""
+
     def path(self, name: str) -> str:
         """A file that vanishes with us."""
         self._memfds.append(os.memfd_create(name))
@@ -51,8 +55,8 @@ class Nowhere:
 
     def close(self) -> None:
         """The files go."""
-        for fd in self._memfds:
-            os.close(fd)
+        while self._memfds:
+            os.close(self._memfds.pop())
 
 
 def needed() -> bool:
@@ -65,10 +69,21 @@ def needed() -> bool:
 _rehearsed = False
 
 
-def start_understudy() -> int:
-    """A skeleton without descriptors, a child of ours that dies with us; its pid, or 0 when it cannot be had."""
-    image = os.open(blob.SKELETON, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return max(0, lib.spawn_skeleton(image, 0, ffi.NULL, 0, 3, 0))
-    finally:
-        os.close(image)
+class Understudy:
+    """A context with a skeleton without descriptors, a child of ours that dies with us. Its pid is 0 when it cannot be
+    had. Nothing is left of it, whatever became of the rehearsal."""
+
+    def __enter__(self) -> int:
+        image = os.open(blob.SKELETON, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._pid = max(0, lib.spawn_skeleton(image, 0, ffi.NULL, 0, 3, 0))
+        finally:
+            os.close(image)
+        return self._pid
+
+    def __exit__(self, *_: object) -> None:
+        status = ffi.new("int *")
+        # who has traced it to its end has reaped it already, and its pid may be anybody's
+        if self._pid and lib.wait_task(self._pid, status, os.WNOHANG) == 0:
+            os.kill(self._pid, signal.SIGKILL)
+            lib.wait_task(self._pid, status, 0)

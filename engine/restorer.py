@@ -38,8 +38,8 @@ def restore(options: RestoreOptions) -> RestoreResult:
     Raises ImageError, Refused or another AmberError; then no task of it exists.
     """
     timings = Timings()
-    with timings.span("restore_time"), NoCollection():
-        new = NewTree(options, ImageDir.open(options.images_dir), timings)
+    with timings.span("restore_time"), NoCollection(), ImageDir.open(options.images_dir) as images:
+        new = NewTree(options, images, timings)
         inventory.check(new)
         _plan(new)
         if options.explain:
@@ -103,6 +103,7 @@ def _run(new: NewTree) -> None:
         new.groups.move_threads()
         _finish(new, troupe)
         hooks.reached("post-restore", root)
+        hooks.reached("network-unlock", root)
         if options.pidfile is not None:
             pidfile.write(options.pidfile, root)
         hooks.reached("pre-resume", root)

@@ -162,9 +162,13 @@ static long write_file(int directory, const struct file *file)
 
 	if (fd < 0)
 		return fd;
-	while (done < file->size
-	       && (n = raw_syscall(SYS_write, fd, file->data + done, file->size - done, 0, 0, 0)) > 0)
-		done += n;
+	while (done < file->size) {
+		n = raw_syscall(SYS_write, fd, file->data + done, file->size - done, 0, 0, 0);
+		if (n > 0)
+			done += n;
+		else if (n != -EINTR)
+			break;
+	}
 	closed = raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0); /* a network file system may say only here that it is full */
 	return done < file->size ? (n ? n : -EIO) : closed == -EINTR ? 0 : closed;
 }

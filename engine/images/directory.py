@@ -112,6 +112,10 @@ class ImageDir:
         for name, error in write_all(self._fd, posted):
             raise self._failure(name, error)
 
+    def keep(self) -> None:
+        """What was made stays, whatever goes wrong now: it may be all that is left of a tree."""
+        self._made.clear()
+
     def discard(self) -> None:
         """Remove every file that was made through this object, as far as possible: a dump has failed."""
         for name in self._made:

@@ -65,7 +65,10 @@ class Populating:
         self._error = 0
         self._done = _thread.allocate_lock()
         self._done.acquire()
-        _thread.start_new_thread(self._run, (address, size))
+        try:
+            _thread.start_new_thread(self._run, (address, size))
+        except RuntimeError:  # the limit of threads: then not beside other work, but now
+            self._run(address, size)
 
     def _run(self, address: int, size: int) -> None:
         try:
@@ -97,6 +100,7 @@ class PagesFile:
             self.in_memory = self._on_tmpfs()
             self.reserve(estimate)
         except BaseException:
+            self._unmap()
             os.close(self._fd)
             raise
 
@@ -164,10 +168,14 @@ class PagesFile:
         if self._populating is not None:
             self._populating.wait()
         self._unmap()
-        os.ftruncate(self._fd, self._used)
-        os.close(self._fd)
-        if not self._used:
-            os.unlink(self.path)
+        try:
+            os.ftruncate(self._fd, self._used)
+            if not self._used:
+                os.unlink(self.path)
+        except OSError as error:
+            raise KernelError("ftruncate" if self._used else "unlink", error.errno or 0, self.path) from None
+        finally:
+            os.close(self._fd)
 
     def _unmap(self) -> None:
         if self._address:

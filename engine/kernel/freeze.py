@@ -8,9 +8,10 @@ relatives that one of the later readings sees.
 from __future__ import annotations
 
 import os
+import time
 
 from engine.abi import ptrace as abi
-from engine.errors import AmberError, KernelError, Obstacle, Refused
+from engine.errors import AmberError, KernelError, Obstacle, Refused, UsageError
 from engine.kernel import ptrace, threads
 from engine.kernel.proc import PF_KTHREAD, ProcDir, parse_children
 from engine.kernel.proc.ahead import hold_children
@@ -19,7 +20,7 @@ from engine.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from engine.kernel.freezer import FreezerGroup
@@ -32,7 +33,8 @@ ROWS = {
 REFUSED = {"P57": "tasks that a debugger traces", "P58": "processes whose first thread has ended while others go on"}
 
 SEIZE_OPTIONS = abi.PTRACE_O_TRACESYSGOOD
-ESRCH, EPERM = 3, 1
+ESRCH, EPERM, ECHILD = 3, 1, 10
+POLL = 0.00005  # seconds
 MANY = 4  # threads, from which on it pays to read their files together
 
 
@@ -67,19 +69,17 @@ class Freezer:
 
     def freeze(self) -> None:
         """Stops every thread of the tree; AmberError when that takes too long, and then all run again."""
-        with Alarm(self.timeout, f"pid {self.root}: the tree could not be frozen in {self.timeout} s"):
-            try:
+        try:
+            with Alarm(self.timeout, f"pid {self.root}: the tree could not be frozen in {self.timeout} s"):
                 if self.group:
                     self.group.freeze(self.timeout)
                 while self._pass():
                     pass
                 if self.group:
                     self._leave_group(self.group)
-            except BaseException:
-                if self.group:
-                    self.group.thaw()
-                self.thaw()
-                raise
+        except BaseException:
+            self._give_up()
+            raise
 
     def _leave_group(self, group: FreezerGroup) -> None:
         """Thawed, every thread takes the stop that it was asked for, before any instruction of its own."""
@@ -98,15 +98,25 @@ class Freezer:
 
     def thaw(self) -> None:
         """Lets every thread go on from where it was, and the group be as it was."""
-        if self.group:
-            self.group.put_back()
-        for tracee in self._tracees():
+        group = [self.group.put_back] if self.group else []
+        self._undo([*group, *(tracee.detach for tracee in self._tracees())])
+
+    def _give_up(self) -> None:
+        """The same when some threads have not stopped yet, which in a frozen group they may not."""
+        before, after = ([self.group.thaw], [self.group.put_back]) if self.group else ([], [])
+        self._undo([*before, *(tracee.let_go for tracee in self._tracees()), *after])
+
+    def _undo(self, steps: Sequence[Callable[[], None]]) -> None:
+        """All of them: an error in one keeps nobody else frozen. The first is raised then."""
+        errors: list[AmberError] = []
+        for step in steps:
             try:
-                tracee.detach()
-            except KernelError as error:
-                if error.errno != ESRCH:  # it was killed meanwhile
-                    raise
+                step()
+            except AmberError as error:
+                errors.append(error)
         self._forget()
+        if errors:
+            raise errors[0]
 
     def kill(self) -> None:
         """SIGKILL for every process; children first, so that no parent sees one die. Their ends are awaited on the way
@@ -135,8 +145,9 @@ class Freezer:
         self.processes, self._seen = [], {}
 
     def _tracees(self) -> Iterator[Tracee]:
+        """Leaders last: the end of one is told when those of the other threads were."""
         for frozen in self.processes:
-            yield from frozen.threads
+            yield from reversed(frozen.threads)
 
     def _pass(self) -> bool:
         """One walk over the whole tree; whether it found anybody new."""
@@ -151,11 +162,20 @@ class Freezer:
             frozen.parent = parent
             order.append(frozen)
             queue += [(child, frozen) for child in self._children(frozen)]
-        lost = [f for f in self.processes if f not in order]
+        present = set(order)
+        lost = [f for f in self.processes if f not in present]
         self.processes = order + lost
-        if lost:
-            raise AmberError(f"pid {lost[0].pid}: left the tree of pid {self.root} while it was being frozen")
+        for frozen in lost:
+            self._part_with(frozen)
         return sum(len(p.threads) or 1 for p in self.processes) != before
+
+    def _part_with(self, frozen: Frozen) -> None:
+        """It is not in the tree any more: gone for good, if nobody had to wait for it."""
+        if frozen.threads or frozen.proc.alive():
+            raise AmberError(f"pid {frozen.pid}: left the tree of pid {self.root} while it was being frozen")
+        self.processes.remove(frozen)
+        del self._seen[frozen.pid]
+        frozen.proc.close()
 
     def _meet(self, pid: int, parent: Frozen | None) -> Frozen | None:
         if pid == os.getpid():
@@ -199,32 +219,58 @@ class Freezer:
 
 
 class Alarm:
-    """A context that is left by AmberError after so many seconds, also from a wait for a task."""
+    """A context that is left by AmberError after so many seconds, also from a wait for a task: it rings again every
+    second, because the first time may have been just before the wait."""
 
     def __init__(self, seconds: int, message: str) -> None:
-        self.seconds, self.message = seconds, message
+        self.seconds, self.message, self._over = seconds, message, False
 
     def __enter__(self) -> None:
-        self._old = signal.signal(signal.SIGALRM, self._ring)
+        try:
+            self._old = signal.signal(signal.SIGALRM, self._ring)
+        except ValueError:
+            raise UsageError("a dump must be made by the main thread, which alone can be given a time limit") from None
         signal.setitimer(signal.ITIMER_REAL, self.seconds, 1)
 
     def __exit__(self, *_: object) -> None:
+        self._over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._old)
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
-        raise AmberError(self.message)
+        if not self._over:
+            raise AmberError(self.message)
 
 
 def _await_stops(frozen: Frozen, tracees: list[Tracee]) -> None:
-    statuses = threads.wait([tracee.tid for tracee in tracees])
+    tracees = sorted(tracees, key=lambda tracee: tracee.tid == frozen.pid)
+    others = [tracee for tracee in tracees if tracee.tid != frozen.pid]
+    statuses = threads.wait([tracee.tid for tracee in others])
+    if len(others) < len(tracees):
+        statuses.append(_await_leader(frozen, tracees[-1]))
     for tracee, status in zip(tracees, statuses, strict=True):
+        if status == -ECHILD:  # another thread executed a program, or it did itself and has the leader's number now
+            frozen.threads.remove(tracee)
+            continue
+        if tracee not in frozen.threads:  # it ended after it had stopped
+            continue
         try:
             tracee.froze(status)
         except Gone:
             frozen.threads.remove(tracee)
             if tracee.tid == frozen.pid:
                 raise
+
+
+def _await_leader(frozen: Frozen, leader: Tracee) -> int:
+    """Its wait status. Should the process end just now, that is told when the ends of all other threads were, also of
+    those that had stopped before."""
+    while (status := leader.poll_status()) is None:
+        for tracee in frozen.threads[:]:
+            if tracee is not leader and (end := tracee.poll_status()) is not None and not os.WIFSTOPPED(end):
+                frozen.threads.remove(tracee)
+        time.sleep(POLL)
+    return status
 
 
 def _seize(frozen: Frozen, tids: list[int]) -> list[Tracee]:

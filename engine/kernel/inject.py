@@ -22,11 +22,12 @@ from __future__ import annotations
 
 import mmap
 import os
+from itertools import zip_longest
 
 from engine.abi import mman
 from engine.abi import ptrace as abi
 from engine.abi.syscalls import NR
-from engine.errors import AmberError, EngineBug, Obstacle, PlanError, Refused
+from engine.errors import AmberError, EngineBug, KernelError, Obstacle, PlanError, Refused
 from engine.kernel import calls, threads
 from engine.kernel._native import ffi, lib
 from engine.kernel.ptrace import SYSCALL_STOP, Gone, Tracee
@@ -123,7 +124,18 @@ class Call(NamedTuple):
 
 
 def make(calls: Sequence[Call]) -> list[int]:
-    """Makes calls in different threads, all at once; the results are values or negative errnos."""
+    """Makes calls in different threads, all at once; the results are values or negative errnos. If one of them could
+    not be made, its error is raised, but all others were."""
+    results = []
+    for result in _make(calls):
+        if isinstance(result, AmberError):
+            raise result
+        results.append(result)
+    return results
+
+
+def _make(calls: Sequence[Call]) -> list[int | AmberError]:
+    """The same with errors among the results."""
     requests, tracees = threads.Requests(), [call.thread for call in calls]
     for injection, thread, frame, nr, args in calls:
         registers = dict(injection.homes[thread.tid].registers)
@@ -133,10 +145,16 @@ def make(calls: Sequence[Call]) -> list[int]:
         requests.set_registers(thread.tid, registers)
         requests.set_signal_mask(thread.tid, U64)  # after the registers: were we killed between, the frame unblocks
     threads.must(requests.run(), [thread.tid for thread in tracees], "ptrace, to prepare a call,")
-    for _ in range(2):  # into the call, and out of it
-        threads.run_to_call(tracees)
-    results = [thread.registers()["rax"] for thread in tracees]
-    return [result - (1 << 64) if result >> 63 else result for result in results]
+    errors = threads.through_call(tracees)
+    return [errors.get(thread.tid) or _result(thread) for thread in tracees]
+
+
+def _result(thread: Tracee) -> int | AmberError:
+    try:
+        result = thread.registers()["rax"]
+    except AmberError as error:
+        return error
+    return result - (1 << 64) if result >> 63 else result
 
 
 def run(injections: Sequence[Injection]) -> None:
@@ -161,28 +179,29 @@ def load(injections: Sequence[Injection]) -> None:
     flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
     sizes = [injection.form.plan.size for injection in injections]
     wanted = [(i, (i.hint, size, ALL_PERMISSIONS, flags, U64, 0)) for i, size in zip(injections, sizes, strict=True)]
-    bases = _remote("mmap", wanted)
-    for injection, base in zip(injections, bases, strict=True):
-        injection.base = base  # all of them first: whatever happens now, `cure` knows what to remove
+    _remote("mmap", wanted, Injection.move_arena)
     for injection in injections:
         injection.fill()
 
 
 def cure(injections: Sequence[Injection]) -> None:
-    """Puts everything back. If that fails for some, the others are cured all the same."""
+    """Puts everything back, and keeps nothing open. If that fails for some, the others are cured all the same."""
     try:
         _cure([injection for injection in injections if not injection.cured])
-    except AmberError:
+    except Exception:
         errors = [error for injection in injections if (error := _cure_alone(injection))]
         if errors:
             raise errors[0] from None
+    finally:
+        for injection in injections:
+            injection.close()
 
 
-def _cure_alone(injection: Injection) -> AmberError | None:
+def _cure_alone(injection: Injection) -> Exception | None:
     try:
         if not injection.cured:
             _cure([injection])
-    except AmberError as error:
+    except Exception as error:
         return error
     return None
 
@@ -192,13 +211,11 @@ def _cure(injections: Sequence[Injection]) -> None:
     requests = threads.Requests()
     tids = [tid for injection in injections for tid in injection.send_home(injection.threads[1:], requests)]
     threads.must(requests.run(), tids, HOME)
-    _remote("munmap", [(i, (i.base, i.release())) for i in injections if i.base])
-    for injection in injections:
-        injection.base = 0
-    _remote("munmap", [(i, (arena.start, arena.end - arena.start)) for i in injections for arena in i.left[:1]])
-    for injection in injections:
-        for arena in injection.left[1:]:
-            _remote("munmap", [(injection, (arena.start, arena.end - arena.start))])
+    _remote("munmap", [(i, (i.base, i.release())) for i in injections if i.base], Injection.move_arena)
+    guarded = [injection for injection in injections if injection.guarded]  # a call returns to the frame
+    for one_each in zip_longest(*(injection.left for injection in guarded)):
+        wanted = [(i, (a.start, a.end - a.start)) for i, a in zip(guarded, one_each, strict=True) if a]
+        _remote("munmap", wanted)
     requests = threads.Requests()
     tids = [tid for injection in injections for tid in injection.send_home([injection.leader], requests)]
     threads.must(requests.run(), tids, HOME)
@@ -206,15 +223,24 @@ def _cure(injections: Sequence[Injection]) -> None:
         injection.put_back()
 
 
-def _remote(name: str, wanted: Sequence[tuple[Injection, tuple[int, ...]]]) -> list[int]:
-    """One system call in each of several leaders; PlanError when one fails."""
+def _remote(
+    name: str, wanted: Sequence[tuple[Injection, tuple[int, ...]]], note: Callable[[Injection, int], None] | None = None
+) -> None:
+    """One system call in each of several leaders. The results of all that succeeded are noted, and then the first that
+    failed is raised: `cure` must know about everybody what there is to be removed."""
     if not wanted:
-        return []
-    results = make([Call(i, i.leader, i.scratch, getattr(NR, name), args) for i, args in wanted])
+        return
+    errors = []
+    results = _make([Call(i, i.leader, i.scratch, getattr(NR, name), args) for i, args in wanted])
     for (injection, args), result in zip(wanted, results, strict=True):
-        if -4096 < result < 0:
-            raise PlanError(str(injection.leader), f"{name}{args}", -result)
-    return results
+        if isinstance(result, AmberError):
+            errors.append(result)
+        elif -4096 < result < 0:
+            errors.append(PlanError(str(injection.leader), f"{name}{args}", -result))
+        elif note:
+            note(injection, result)
+    if errors:
+        raise errors[0]
 
 
 class Injection:
@@ -231,13 +257,13 @@ class Injection:
         self.left: list[Mapping] = []  # arenas of engines that were killed, to be removed with ours
         self.cured = False
         self._view: mmap.mmap | None = None
-        self._saved = b""
-        self._mem = os.open(f"/proc/{self.leader.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        self._saved = b""  # what was where the frame lies now
+        self._mem = self._open("mem")
         try:
             self.scratch = self._find_scratch(mappings)
-            self.gadgets = gadgets if self._are_there(gadgets) else find_gadgets(self.leader.pid, mappings)
+            self.gadgets = self._verified(gadgets, mappings)
         except BaseException:
-            os.close(self._mem)
+            self.close()
             raise
 
     def step(self, show: Callable[[str], None]) -> None:
@@ -248,9 +274,16 @@ class Injection:
         load([self])
         for thread, actor in self.parts():
             world = Stopped(self, thread, self.form.plan)
-            if step_through(Runner(self.form.plan, actor, self.base, self.answers(), world), show) == WAITING:
-                raise EngineBug(f"{actor.name} waits: threads that are asked questions do not meet")
+            with self.answers() as view:
+                if step_through(Runner(self.form.plan, actor, self.base, view, world), show) == WAITING:
+                    raise EngineBug(f"{actor.name} waits: threads that are asked questions do not meet")
         self.raise_errors()
+
+    def _open(self, name: str) -> int:
+        try:
+            return os.open(f"/proc/{self.leader.pid}/{name}", os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:  # it was killed meanwhile, by somebody else
+            raise KernelError(f"open of /proc/…/{name}", error.errno or 0, str(self.leader)) from None
 
     def parts(self) -> list[tuple[Tracee, Actor]]:
         """Who runs what."""
@@ -283,6 +316,10 @@ class Injection:
         """Where to ask for an arena."""
         return max((arena.end for arena in self.left), default=ARENAS)
 
+    def move_arena(self, base: int) -> None:
+        """What mmap returned, or munmap: 0, there is none."""
+        self.base = base
+
     def guard(self) -> None:
         """A frame that leads home at the unused end of the leader's stack."""
         home = self.homes[self.leader.tid]
@@ -293,8 +330,7 @@ class Injection:
     def fill(self) -> None:
         """The arena's contents, through a mapping of our own."""
         plan = self.form.plan
-        path = f"/proc/{self.leader.pid}/map_files/{self.base:x}-{self.base + plan.size:x}"
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = self._open(f"map_files/{self.base:x}-{self.base + plan.size:x}")
         try:
             view = self._view = mmap.mmap(fd, plan.size)
         finally:
@@ -308,17 +344,31 @@ class Injection:
 
     def release(self) -> int:
         """Our own mapping of the arena goes; its size."""
-        if self._view is not None:
-            self._view.close()
-            self._view = None
+        self._unmap()
         return self.form.plan.size
 
     def put_back(self) -> None:
         """The leader's stack is as it was."""
-        if self._saved:
+        if self.guarded:
             os.pwrite(self._mem, self._saved, self.scratch)
-        os.close(self._mem)
         self.cured = True
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a frame leads the leader home."""
+        return bool(self._saved)
+
+    def close(self) -> None:
+        """Whatever became of the process: what is ours goes."""
+        self._unmap()
+        if self._mem >= 0:
+            os.close(self._mem)
+            self._mem = -1
+
+    def _unmap(self) -> None:
+        if self._view is not None:
+            self._view.close()
+            self._view = None
 
     def start(self, requests: threads.Requests) -> list[int]:
         """Adds what makes every thread run its part; their tids."""
@@ -350,12 +400,12 @@ class Injection:
         """`status` is that of its first stop."""
         stop = thread.stopped(status)
         while True:
-            if stop == (self.halt, 0):
+            if stop == (self.halt, 0) and self._is_halting(actor):
                 return
             if stop == (SYSCALL_STOP, 0) and self._is_halting(actor):
                 thread.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)  # out of the call that it has entered
                 return
-            if stop.event == 0 and stop.signal != SYSCALL_STOP:
+            if stop.event == 0 and stop.signal not in (SYSCALL_STOP, self.halt):
                 if stop.signal in (4, 7, 8, 11):
                     raise AmberError(f"task {thread.tid}: signal {stop.signal} while our code ran in it")
                 thread.late_signals.append(stop.signal)
@@ -369,7 +419,8 @@ class Injection:
         return abi.PTRACE_CONT if self.halt else abi.PTRACE_SYSCALL
 
     def _is_halting(self, actor: Actor) -> bool:
-        """Whether a thread that stops at every system call makes those of HALT now, or those after a failed op."""
+        """Whether a thread that stopped has come to HALT, or to a failed op. If not, somebody else sent it the signal,
+        which it ignores, or it makes other system calls."""
         pc, _, _, error, *_ = CONTROL.unpack_from(self._arena, self.form.plan.offset(actor.control))
         return bool(error) or (pc < len(actor.ops) and actor.ops[pc].code == HALT)
 
@@ -380,6 +431,13 @@ class Injection:
             return len(os.pread(self._mem, size, address)) == size
         except OSError:
             return False
+
+    def _verified(self, gadgets: Gadgets, mappings: Sequence[Mapping]) -> Gadgets:
+        """What was found while the task ran, or else what is there now."""
+        if not self._are_there(gadgets):
+            _known.clear()  # a file may have been replaced, and its inode's number given to another one
+            gadgets = find_gadgets(self.leader.pid, mappings)
+        return gadgets
 
     def _are_there(self, gadgets: Gadgets) -> bool:
         """They were found while the task ran; since then it may have executed another program."""

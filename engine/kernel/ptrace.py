@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import time
 from operator import itemgetter
 
 from engine.abi import ptrace as abi
@@ -29,6 +30,7 @@ _STATUS = ffi.new("int *")
 _STOP_SIGNALS = (19, 20, 21, 22)  # SIGSTOP SIGTSTP SIGTTIN SIGTTOU: a group-stop shows one of them
 PTRACE_GET_THREAD_AREA, PTRACE_SET_THREAD_AREA = 25, 26  # asm/ptrace-abi.h
 SIGTRAP = 5
+PATIENCE = 1.0  # seconds for a thread to stop or to end when it is let go
 SYSCALL_STOP = SIGTRAP | 0x80  # SIGTRAP with PTRACE_O_TRACESYSGOOD
 
 
@@ -233,10 +235,48 @@ class Tracee:
         return Rseq(*layout.struct.unpack(ffi.buffer(_BUFFER, layout.size))[:4])
 
     def detach(self) -> None:
-        """Lets the task go; signals that came at a bad moment are sent on."""
-        request(abi.PTRACE_DETACH, self.tid)
-        for signal in self.late_signals:
-            lib.raw_syscall(234, self.pid, self.tid, signal, 0, 0, 0)  # tgkill
+        """Lets the stopped task go; signals that came at a bad moment are sent on."""
+        if not self._detach(0):
+            self.let_go()
+
+    def let_go(self) -> None:
+        """The same when it may be running, or dying: only from a stop it can be let go, and as long as somebody who
+        was killed is traced, its parent does not hear of it. A signal that it stopped for is delivered."""
+        while not self._detach(self._signal_on_its_way()):
+            self.interrupt()
+            if not self._has_stopped():
+                return
+
+    def _detach(self, signal: int) -> bool:
+        """False if it is not stopped."""
+        result = lib.ptrace_call(abi.PTRACE_DETACH, self.tid, 0, signal)
+        if result < 0 and result != -errno.ESRCH:
+            raise KernelError("PTRACE_DETACH", -result, f"task {self.tid}")
+        for late in self.late_signals if result >= 0 else ():
+            lib.raw_syscall(234, self.pid, self.tid, late, 0, 0, 0)  # tgkill
+        return bool(result >= 0)
+
+    def _signal_on_its_way(self) -> int:
+        """What it stopped for, if that was a signal."""
+        if lib.ptrace_call(abi.PTRACE_GETSIGINFO, self.tid, 0, _address(_BUFFER)) < 0:
+            return 0
+        code = SIGINFO.get(ffi.buffer(_BUFFER, SIGINFO.size), "si_code")
+        ours = code == SYSCALL_STOP or code >> 8 == abi.PTRACE_EVENT_STOP
+        return 0 if ours else SIGINFO.get(ffi.buffer(_BUFFER, SIGINFO.size), "si_signo")
+
+    def _has_stopped(self) -> bool:
+        """Waits a while for its next stop; False when it has ended, or executed a program under another number."""
+        until = time.monotonic() + PATIENCE
+        while (status := self.poll_status()) is None:
+            if time.monotonic() > until:
+                raise AmberError(f"task {self.tid}: it does not stop, and stays traced until Amber ends")
+            time.sleep(0.001)
+        return status >= 0 and os.WIFSTOPPED(status)
+
+    def poll_status(self) -> int | None:
+        """Wait status of its next stop or its end, or a negative errno; None when nothing has happened yet."""
+        result = int(lib.wait_task(self.tid, _STATUS, os.WNOHANG))
+        return int(_STATUS[0]) if result > 0 else result or None
 
     def _regset(self, number: int, kind: int, size: int) -> int:
         result = int(lib.ptrace_regset(number, self.tid, kind, _BUFFER, size))

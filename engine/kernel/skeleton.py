@@ -112,21 +112,20 @@ class Troupe:
         self.tracees = {}
 
     def kill(self) -> None:
-        """Ends every task that was started and waits until none is left. Who has a fatal signal bears nobody any more
+        """Ends every task that was started and waits until none is left: also those that nobody has welcomed yet, and
+        no longer than for them, for we may have other children. Who has a fatal signal bears nobody any more
         (kernel/fork.c, copy_process), so the children that we have not seen yet are found afterwards."""
         births = {op.expect for actor in self.plan.actors for op in actor.ops if op.code == SPAWN and op.expect}
-        left: set[int] = set()
-        while ours := [tid for tid in ({self.root} | births) - left if self._is_ours(tid)]:
-            for tid in ours:
+        known = {self.root, *self.tracees, *self._helpers, *births}
+        while left := {tid for tid in known if self._is_ours(tid)}:
+            for tid in left:
                 os.kill(tid, signal.SIGKILL)
-            left.update(ours)
-        self._reap(left)
+            self._reap(left)
 
     def _is_ours(self, tid: int) -> bool:
-        """A task that was started and has not ended; not one of a stranger who has its number meanwhile."""
-        status = ffi.new("int *")
-        result = lib.wait_task(tid, status, os.WNOHANG)
-        return result == 0 or (result > 0 and os.WIFSTOPPED(status[0]))
+        """Whether we trace it, dead or alive: its number alone could be anybody's. The first may not be traced yet."""
+        traced = lib.ptrace_call(abi.PTRACE_INTERRUPT, tid, 0, 0) >= 0
+        return traced or (tid == self.root and lib.wait_task(tid, ffi.new("int *"), os.WNOHANG) == 0)
 
     def _reap(self, left: set[int]) -> None:
         status = ffi.new("int *")
@@ -174,8 +173,8 @@ class Troupe:
             registers |= {"rax": getattr(NR, name), "orig_rax": U64, "rip": at}
             requests.set_registers(tid, registers)
         threads.must(requests.run(), tids, "PTRACE_SETREGSET")
-        for _ in range(2):  # into the call, and out of it
-            threads.run_to_call([self.tracees[tid] for tid in tids])
+        for error in threads.through_call([self.tracees[tid] for tid in tids]).values():
+            raise error
         for tid in tids:
             result = self.tracees[tid].registers()["rax"]
             if result > U64 - 4096:

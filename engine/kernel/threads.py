@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 from engine.abi import ptrace as abi
-from engine.errors import KernelError
+from engine.errors import AmberError, KernelError
 from engine.kernel._native import ffi, lib
 from engine.kernel.ptrace import SYSCALL_STOP, Rseq, pack_registers, unpack_registers
 from engine.tuples import NamedTuple
@@ -116,15 +116,36 @@ def must(results: Sequence[int], tids: Sequence[int], what: str) -> None:
             raise KernelError(what, -result, f"task {tids[i // each]}")
 
 
-def run_to_call(tracees: Sequence[Tracee]) -> None:
-    """Lets threads run to where they enter, or come out of, their next system call (PTRACE_SYSCALL)."""
-    requests, tids = Requests(), [tracee.tid for tracee in tracees]
-    for tid in tids:
-        requests.add(abi.PTRACE_SYSCALL, tid)
-    must(requests.run(), tids, "PTRACE_SYSCALL")
-    for tracee, status in zip(tracees, wait(tids), strict=True):
-        if not tracee.has_reached(tracee.stopped(status), SYSCALL_STOP):
-            tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+def through_call(tracees: Sequence[Tracee]) -> dict[int, AmberError]:
+    """Lets threads run into their next system call and out of it (PTRACE_SYSCALL). One that cannot keeps no other from
+    it: who is left on the way in would make the call that its registers name whenever it is let go. Returns what went
+    wrong, by tid."""
+    errors: dict[int, AmberError] = {}
+    for _ in range(2):
+        tracees = _to_next_stop(tracees, errors)
+    return errors
+
+
+def _to_next_stop(tracees: Sequence[Tracee], errors: dict[int, AmberError]) -> list[Tracee]:
+    """Those that entered a system call, or came out of it."""
+    requests = Requests()
+    going: list[Tracee] = []
+    reached: list[Tracee] = []
+    for tracee in tracees:
+        requests.add(abi.PTRACE_SYSCALL, tracee.tid)
+    for tracee, result in zip(tracees, requests.run(), strict=True):
+        if result < 0:
+            errors[tracee.tid] = KernelError("PTRACE_SYSCALL", -result, f"task {tracee.tid}")
+        else:
+            going.append(tracee)
+    for tracee, status in zip(going, wait([tracee.tid for tracee in going]), strict=True):
+        try:
+            if not tracee.has_reached(tracee.stopped(status), SYSCALL_STOP):
+                tracee.run_to(SYSCALL_STOP, how=abi.PTRACE_SYSCALL)
+            reached.append(tracee)
+        except AmberError as error:
+            errors[tracee.tid] = error
+    return reached
 
 
 def wait(tids: Sequence[int]) -> list[int]:
