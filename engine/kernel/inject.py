@@ -51,6 +51,7 @@ ARENAS, ARENAS_END = 0x616D62657000, 0x616E62657000  # "amber" in hexadecimal: w
 RED_ZONE = 128  # bytes below rsp that belong to the function (System V ABI, x86-64)
 U64 = (1 << 64) - 1
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")  # of a system call (syscall(2))
+STARTING = 3  # requests that start a thread, of which the last lets it run
 HOME = "ptrace, to put a task back,"
 SYSCALL_RET = b"\x0f\x05\xc3"
 SIGRETURNS = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")  # mov $15; syscall
@@ -163,11 +164,13 @@ def run(injections: Sequence[Injection]) -> None:
     load(injections)
     requests = threads.Requests()
     tids = [tid for injection in injections for tid in injection.start(requests)]
-    threads.must(requests.run(), tids, "ptrace, to start our code,")
-    statuses = iter(threads.wait(tids))
-    for injection in injections:
-        for thread, actor in injection.parts():
-            injection.await_halt(thread, actor, next(statuses))
+    results = requests.run()
+    started = [tid for tid, result in zip(tids, results[STARTING - 1 :: STARTING], strict=True) if result >= 0]
+    statuses = dict(zip(started, threads.wait(started), strict=True))
+    errors = [error for injection in injections for error in injection.await_halts(statuses)]
+    if errors:  # only now: nobody can be cured while he runs
+        raise errors[0]
+    threads.must(results, tids, "ptrace, to start our code,")
     for injection in injections:
         injection.raise_errors()
 
@@ -395,6 +398,17 @@ class Injection:
             requests.set_signal_mask(thread.tid, home.mask)
             requests.set_registers(thread.tid, home.registers)
         return [thread.tid for thread in tracees]
+
+    def await_halts(self, statuses: dict[int, int]) -> list[AmberError]:
+        """Waits for each thread that was started, given the status of its first stop; what went wrong with them."""
+        errors: list[AmberError] = []
+        for thread, actor in self.parts():
+            try:
+                if thread.tid in statuses:
+                    self.await_halt(thread, actor, statuses[thread.tid])
+            except AmberError as error:
+                errors.append(error)
+        return errors
 
     def await_halt(self, thread: Tracee, actor: Actor, status: int) -> None:
         """`status` is that of its first stop."""
