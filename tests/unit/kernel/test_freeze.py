@@ -144,6 +144,7 @@ def test_a_process_that_ends_just_now_does_not_hang_the_freezing(process: subpro
     stopped = frozen.threads[1]
     assert stopped.wait().event == abi.PTRACE_EVENT_STOP
     os.kill(process.pid, signal.SIGKILL)  # Popen's would wait for it
+    until(lambda: frozen.proc.stat().state == "Z")  # a stop of before is told no more
     with frozen.proc, Alarm(5, "hung"), pytest.raises(Gone):
         freeze._await_stops(frozen, [tracee for tracee in frozen.threads if tracee is not stopped])
     assert not frozen.threads
