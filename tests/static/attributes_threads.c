@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What each thread has for itself: processors, I/O priority, timer slack. In threads and in children. */
+/* What each thread has for itself: processors, I/O priority, timer slack, time stamps. In threads and in children. */
 #include "zdtm.h"
 
 #include <linux/ioprio.h>
@@ -14,15 +14,16 @@ enum { ALL, FIRST, LAST };
 struct attributes {
 	int processors;
 	unsigned long priority, slack;
+	int stamps; /* PR_TSC_… */
 };
 
 /* The second one is as most threads are. A slack of 2^64 - 3 looks like an errno. */
 static struct attributes cases[] = {
-	{ FIRST, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7), 1 },
-	{ ALL, 0, 50000 },
-	{ LAST, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), 123456789012 },
-	{ ALL, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 2), -3UL },
-	{ FIRST, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 0), 50001 },
+	{ FIRST, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7), 1, PR_TSC_SIGSEGV },
+	{ ALL, 0, 50000, PR_TSC_ENABLE },
+	{ LAST, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0), 123456789012, PR_TSC_ENABLE },
+	{ ALL, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_RT, 2), -3UL, PR_TSC_SIGSEGV },
+	{ FIRST, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 0), 50001, PR_TSC_ENABLE },
 };
 enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
 
@@ -52,6 +53,8 @@ static void adopt(const struct attributes *wanted)
 		err_die("ioprio_set");
 	if (prctl(PR_SET_TIMERSLACK, wanted->slack))
 		err_die("PR_SET_TIMERSLACK");
+	if (prctl(PR_SET_TSC, wanted->stamps))
+		err_die("PR_SET_TSC");
 }
 
 static int check(long number)
@@ -64,6 +67,8 @@ static int check(long number)
 		return fail("sched_getaffinity");
 	now.priority = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0);
 	asm volatile("syscall" : "=a"(now.slack) : "a"(SYS_prctl), "D"(PR_GET_TIMERSLACK) : "rcx", "r11", "memory");
+	if (prctl(PR_GET_TSC, &now.stamps))
+		return fail("PR_GET_TSC");
 	if (!CPU_EQUAL(&here, &processors[wanted->processors]))
 		return fail("task %ld: %d processors, not %d, or others", number, CPU_COUNT(&here),
 			    CPU_COUNT(&processors[wanted->processors]));
@@ -71,6 +76,8 @@ static int check(long number)
 		return fail("task %ld: I/O priority %lx, not %lx", number, now.priority, wanted->priority);
 	if (now.slack != wanted->slack)
 		return fail("task %ld: timer slack %lu, not %lu", number, now.slack, wanted->slack);
+	if (now.stamps != wanted->stamps)
+		return fail("task %ld: time stamps %d, not %d", number, now.stamps, wanted->stamps);
 	return 0;
 }
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.resources.task import affinity, core_dump, io_priority, own, timer_slack
+from engine.resources.task import affinity, core_dump, io_priority, own, timer_slack, tsc
 from tests.unit.resources.task.trees import Born, calls, data, task, tree, warnings, words
 
 if TYPE_CHECKING:
     from engine.rebuild import NewTask
 
-MODULES = (affinity, io_priority, timer_slack)
+MODULES = (affinity, io_priority, timer_slack, tsc)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +68,12 @@ def test_a_thread_without_a_processor_is_refused() -> None:
     new.tasks[0].threads[1].core.thread_core.cpu_affinity.extend(affinity.words({3, 130}))
     (obstacle,) = affinity.missing(new)
     assert str(obstacle).startswith("pid 7, thread 8: none of its processors is here: 3, 130 (here are 0, 1, 2, 70)")
+
+
+def test_time_stamps() -> None:
+    one = task()
+    one.core.thread_core.tsc_forbidden = True
+    assert list(map(words, calls(one, restore))) == ["prctl 26 2 0 0 0"]
 
 
 def test_words() -> None:
