@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from errno import EACCES
 
 from engine.abi import mman
 from engine.abi import ptrace as abi
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from engine.kernel.proc import Mapping
     from engine.plan.builder import Actor, Plan
     from engine.questions import Form
+
+REFUSED = {"P69": "processes that forbid themselves memory both writable and executable (PR_SET_MDWE)"}
 
 ALL_PERMISSIONS = mman.PROT_READ | mman.PROT_WRITE | mman.PROT_EXEC
 ARENAS, ARENAS_END = 0x616D62657000, 0x616E62657000  # "amber" in hexadecimal: where arenas are asked for
@@ -158,14 +161,23 @@ def load(injections: Sequence[Injection]) -> None:
     """Every process gets its arena, and in it the plan and a frame for each thread that leads home."""
     for injection in injections:
         injection.guard()
-    flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
-    sizes = [injection.form.plan.size for injection in injections]
-    wanted = [(i, (i.hint, size, ALL_PERMISSIONS, flags, U64, 0)) for i, size in zip(injections, sizes, strict=True)]
-    bases = _remote("mmap", wanted)
-    for injection, base in zip(injections, bases, strict=True):
-        injection.base = base  # all of them first: whatever happens now, `cure` knows what to remove
+    _map_arenas(injections)
     for injection in injections:
         injection.fill()
+
+
+def _map_arenas(injections: Sequence[Injection]) -> None:
+    """An anonymous shared mapping in each. If some have none, `cure` knows which of the others to remove."""
+    flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
+    wanted = [(i, (i.hint, i.form.plan.size, ALL_PERMISSIONS, flags, U64, 0)) for i in injections]
+    results = _try_remote("mmap", wanted)
+    for injection, result in zip(injections, results, strict=True):
+        injection.base = 0 if _failed(result) else result
+    denied = [f"pid {i.leader.pid}" for i, result in zip(injections, results, strict=True) if result == -EACCES]
+    if denied:
+        reason = "it may have no memory that is both writable and executable (PR_SET_MDWE), which is not supported"
+        raise Refused([Obstacle(subject, reason) for subject in denied])
+    _check(results, "mmap", wanted)
 
 
 def cure(injections: Sequence[Injection]) -> None:
@@ -208,13 +220,26 @@ def _cure(injections: Sequence[Injection]) -> None:
 
 def _remote(name: str, wanted: Sequence[tuple[Injection, tuple[int, ...]]]) -> list[int]:
     """One system call in each of several leaders; PlanError when one fails."""
+    results = _try_remote(name, wanted)
+    _check(results, name, wanted)
+    return results
+
+
+def _try_remote(name: str, wanted: Sequence[tuple[Injection, tuple[int, ...]]]) -> list[int]:
+    """The same; negative errnos are among the results."""
     if not wanted:
         return []
-    results = make([Call(i, i.leader, i.scratch, getattr(NR, name), args) for i, args in wanted])
+    return make([Call(i, i.leader, i.scratch, getattr(NR, name), args) for i, args in wanted])
+
+
+def _check(results: Sequence[int], name: str, wanted: Sequence[tuple[Injection, tuple[int, ...]]]) -> None:
     for (injection, args), result in zip(wanted, results, strict=True):
-        if -4096 < result < 0:
+        if _failed(result):
             raise PlanError(str(injection.leader), f"{name}{args}", -result)
-    return results
+
+
+def _failed(result: int) -> bool:
+    return -4096 < result < 0
 
 
 class Injection:
