@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from errno import EACCES
 from itertools import zip_longest
 
 from engine.abi import mman
@@ -182,7 +183,13 @@ def load(injections: Sequence[Injection]) -> None:
     flags = mman.MAP_SHARED | mman.MAP_ANONYMOUS
     sizes = [injection.form.plan.size for injection in injections]
     wanted = [(i, (i.hint, size, ALL_PERMISSIONS, flags, U64, 0)) for i, size in zip(injections, sizes, strict=True)]
-    _remote("mmap", wanted, Injection.move_arena)
+    try:
+        _remote("mmap", wanted, Injection.move_arena)
+    except PlanError as error:
+        if error.errno != EACCES:
+            raise
+        reason = "it may have no memory that is both writable and executable (PR_SET_MDWE), which is not supported"
+        raise Refused([Obstacle(error.why, reason)]) from None
     for injection in injections:
         injection.fill()
 

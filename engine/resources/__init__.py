@@ -8,12 +8,15 @@ A module of TASK has `collect(task)` and/or `collect_thread(thread)` for the dum
 from __future__ import annotations
 
 from engine.resources.files import epoll, eventfd, inotify, memfd, pipe, regular, terminal
-from engine.resources.memory import contents, mappings, mm, stand_in
+from engine.resources.memory import contents, mappings, merging, mm, stand_in
 from engine.resources.task import (
+    affinity,
     barriers,
+    core_dump,
     creds,
     futexes,
     ids,
+    io_priority,
     limits,
     marks,
     names,
@@ -24,12 +27,14 @@ from engine.resources.task import (
     sched,
     signals,
     state,
+    timer_slack,
     timers,
     tree,
+    tsc,
 )  # fmt: skip
 
 TASK = (
-    tree, ids, state, names, mappings, mm, place, futexes, contents, stand_in, sched, personality, barriers, timers,
-    posix_timers, signals, limits, oom, creds, marks,
+    tree, ids, state, names, mappings, merging, mm, place, futexes, contents, stand_in, affinity, io_priority,
+    timer_slack, tsc, sched, personality, barriers, timers, posix_timers, signals, limits, oom, core_dump, creds, marks,
 )  # fmt: skip
 FILES = (regular, pipe, eventfd, epoll, inotify, terminal, memfd)

@@ -18,7 +18,7 @@ from engine.kernel.proc.fdinfo import (
 )
 from engine.kernel.proc.maps import DetailedMapping, Mapping, parse_maps, parse_smaps
 from engine.kernel.proc.mounts import Cgroup, Mount, parse_cgroup, parse_mountinfo
-from engine.kernel.proc.small import Limit, Timer, parse_auxv, parse_children, parse_limits, parse_timers
+from engine.kernel.proc.small import Limit, Timer, parse_auxv, parse_children, parse_limits, parse_ranges, parse_timers
 from engine.kernel.proc.stat import PF_KTHREAD, Stat, parse_stat
 from engine.kernel.proc.status import Status, parse_status
 
@@ -48,6 +48,7 @@ __all__ = [
     "parse_lock",
     "parse_maps",
     "parse_mountinfo",
+    "parse_ranges",
     "parse_smaps",
     "parse_stat",
     "parse_status",

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-FILES = ("stat", "status", "smaps", "limits", "auxv", "oom_score_adj", "personality", "timers")
+FILES = ("stat", "status", "smaps", "limits", "auxv", "oom_score_adj", "personality", "timers", "coredump_filter")
 LINKS = ("exe", "cwd", "root", *(f"ns/{kind}" for kind in (
     "pid", "net", "ipc", "uts", "mnt", "time", "user", "cgroup", "pid_for_children", "time_for_children")))  # fmt: skip
 FIXED, PER_MAPPING, PER_THREAD, CHILDREN = 16384, 1024, 4096, 64  # bytes of texts

@@ -90,3 +90,13 @@ def parse_auxv(raw: bytes) -> list[tuple[int, int]]:
 def parse_children(raw: bytes) -> list[int]:
     """The pids of /proc/PID/task/TID/children, oldest first."""
     return [int(word) for word in raw.split()]
+
+
+def parse_ranges(text: bytes) -> set[int]:
+    """Lists of numbers as b"0-3,8" in cpuset(7) and below /sys/devices/system."""
+    found: set[int] = set()
+    for part in text.strip().split(b","):
+        if part:
+            first, _, last = part.partition(b"-")
+            found.update(range(int(first), int(last or first) + 1))
+    return found

@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 import os
 
-from engine.abi.prctl import PR_GET_SECUREBITS
+from engine.abi.ioprio import IOPRIO_WHO_PROCESS
+from engine.abi.prctl import PR_GET_SECUREBITS, PR_GET_TIMERSLACK
 from engine.abi.resource import PRIO_PROCESS
 from engine.kernel import calls
-from engine.kernel.proc import ProcDir
+from engine.kernel.proc import ProcDir, parse_ranges, read_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,3 +59,39 @@ def securebits() -> int | None:
     full = ours.cap_permitted == ours.cap_effective == ours.cap_bounding
     plain = not bits and not any(ours.uids) and not ours.cap_inheritable and not ours.cap_ambient
     return bits if full and plain else None
+
+
+@functools.cache
+def affinity() -> set[int]:
+    """The processors that every task we start may use."""
+    return os.sched_getaffinity(0)
+
+
+@functools.cache
+def processors() -> set[int]:
+    """All that are on line. Without /sys, those that we may use ourselves."""
+    try:
+        return parse_ranges(read_all("/sys/devices/system/cpu/online"))
+    except OSError:
+        return affinity()
+
+
+@functools.cache
+def io_priority() -> int:
+    """Class and level, 0 for none."""
+    return max(calls.attempt("ioprio_get", IOPRIO_WHO_PROCESS, 0), 0)
+
+
+@functools.cache
+def timer_slack() -> int:
+    """In nanoseconds."""
+    return calls.attempt("prctl", PR_GET_TIMERSLACK, 0, 0, 0, 0)
+
+
+@functools.cache
+def coredump_filter() -> int:
+    """Bits for kinds of mappings; -1 where the kernel was built without core dumps."""
+    try:
+        return int(read_all("/proc/self/coredump_filter"), 16)
+    except FileNotFoundError:
+        return -1

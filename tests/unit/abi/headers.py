@@ -10,6 +10,7 @@ HEADERS = {
     "inet": ["linux/tcp.h", "linux/in6.h"],
     "inotify": ["linux/inotify.h"],
     "ioctls": ["asm/ioctls.h", "asm/termbits.h", "asm/termios.h", "linux/inotify.h"],
+    "ioprio": ["linux/ioprio.h"],
     "kcmp": ["linux/kcmp.h"],
     "membarrier": ["linux/membarrier.h"],
     "mman": ["linux/mman.h", "linux/memfd.h", "linux/shm.h"],

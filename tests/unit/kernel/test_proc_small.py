@@ -18,6 +18,7 @@ from engine.kernel.proc import (
     parse_children,
     parse_limits,
     parse_mountinfo,
+    parse_ranges,
     parse_timers,
 )
 
@@ -125,3 +126,8 @@ def test_cgroup() -> None:
         Cgroup(1, ("name=systemd",), "/user.slice/a:b"),
         Cgroup(0, (), "/user.slice/session-1.scope (deleted)"),
     ]
+
+
+def test_ranges() -> None:
+    assert parse_ranges(b"0-3,8\n") == {0, 1, 2, 3, 8}
+    assert parse_ranges(b"\n") == set()

@@ -1,0 +1,3 @@
+"""I/O priorities: linux/ioprio.h (ioprio_set(2))."""
+
+IOPRIO_WHO_PROCESS = 1
