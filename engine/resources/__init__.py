@@ -22,6 +22,7 @@ from engine.resources.task import (
     place,
     posix_timers,
     sched,
+    seccomp,
     signals,
     state,
     timers,
@@ -30,6 +31,6 @@ from engine.resources.task import (
 
 TASK = (
     tree, ids, state, names, mappings, mm, place, futexes, contents, stand_in, sched, personality, barriers, timers,
-    posix_timers, signals, limits, oom, creds, marks,
+    posix_timers, signals, limits, oom, seccomp, creds, marks,
 )  # fmt: skip
 FILES = (regular, pipe, eventfd, epoll, inotify, terminal, memfd)

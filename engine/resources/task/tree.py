@@ -20,7 +20,7 @@ from engine.abi.sched import (
 from engine.errors import Obstacle, Refused
 from engine.images import pb
 from engine.resources import stages
-from engine.resources.task import creds, fates, groups, names, sessions, signals
+from engine.resources.task import creds, fates, groups, names, seccomp, sessions, signals
 from engine.resources.task.sessions import Member
 from engine.signals import signal
 
@@ -79,7 +79,7 @@ def prepare(tree: NewTree) -> None:
         obstacles.append(Obstacle(str(tree.root.leader), reason, "use --shell-job to take it into the session here"))
     born, wrong = sessions.births([Member(t.pid, t.ppid, t.sid) for t in tree.tasks])
     obstacles += [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
-    obstacles += creds.missing(tree)
+    obstacles += creds.missing(tree) + seccomp.prepare(tree)
     if obstacles:
         raise Refused(obstacles)
     for task in tree.tasks:
