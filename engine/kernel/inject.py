@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from engine.kernel.home import Home
     from engine.kernel.proc import Mapping
+    from engine.kernel.ptrace import Registers
     from engine.plan.builder import Actor, Plan
     from engine.questions import Form
 
@@ -51,6 +52,7 @@ RED_ZONE = 128  # bytes below rsp that belong to the function (System V ABI, x86
 U64 = (1 << 64) - 1
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")  # of a system call (syscall(2))
 HOME = "ptrace, to put a task back,"
+SYSCALL_SIZE, ENOSYS = 2, 38
 SYSCALL_RET = b"\x0f\x05\xc3"
 SIGRETURNS = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")  # mov $15; syscall
 # Signals whose default is to be ignored, in the order in which we would rather use them.
@@ -123,20 +125,30 @@ class Call(NamedTuple):
 
 
 def make(calls: Sequence[Call]) -> list[int]:
-    """Makes calls in different threads, all at once; the results are values or negative errnos."""
+    """Makes calls in different threads, all at once; the results are values or negative errnos.
+
+    Each enters the call that leads home, and only in there is it made another one: were we killed before, a thread whose
+    filters forbid the other would not make it without us.
+    """
     requests, tracees = threads.Requests(), [call.thread for call in calls]
-    for injection, thread, frame, nr, args in calls:
-        registers = dict(injection.homes[thread.tid].registers)
-        registers |= dict.fromkeys(ARGUMENTS, 0)
-        registers |= dict(zip(ARGUMENTS, args, strict=False))
-        registers |= {"rax": nr, "orig_rax": U64, "rip": injection.gadgets.syscall, "rsp": frame}
+    for injection, thread, frame, _, _ in calls:
+        registers = injection.homes[thread.tid].registers | dict.fromkeys(ARGUMENTS, 0)
+        registers |= {"rax": NR.rt_sigreturn, "orig_rax": U64, "rip": injection.gadgets.syscall, "rsp": frame + 8}
         requests.set_registers(thread.tid, registers)
         requests.set_signal_mask(thread.tid, U64)  # after the registers: were we killed between, the frame unblocks
     threads.must(requests.run(), [thread.tid for thread in tracees], "ptrace, to prepare a call,")
-    for _ in range(2):  # into the call, and out of it
-        threads.run_to_call(tracees)
+    threads.run_to_call(tracees)
+    threads.run_to_call(tracees, [_inside(call) for call in calls])
     results = [thread.registers()["rax"] for thread in tracees]
     return [result - (1 << 64) if result >> 63 else result for result in results]
+
+
+def _inside(call: Call) -> Registers:
+    """The registers of a thread that has entered a call, for the call that it shall make instead."""
+    registers = call.injection.homes[call.thread.tid].registers | dict.fromkeys(ARGUMENTS, 0)
+    registers |= dict(zip(ARGUMENTS, call.args, strict=False))
+    after = call.injection.gadgets.syscall + SYSCALL_SIZE
+    return registers | {"rax": -ENOSYS & U64, "orig_rax": call.nr, "rip": after, "rsp": call.frame}
 
 
 def run(injections: Sequence[Injection]) -> None:

@@ -116,10 +116,13 @@ def must(results: Sequence[int], tids: Sequence[int], what: str) -> None:
             raise KernelError(what, -result, f"task {tids[i // each]}")
 
 
-def run_to_call(tracees: Sequence[Tracee]) -> None:
-    """Lets threads run to where they enter, or come out of, their next system call (PTRACE_SYSCALL)."""
+def run_to_call(tracees: Sequence[Tracee], registers: Sequence[Registers] = ()) -> None:
+    """Lets threads run to where they enter, or come out of, their next system call (PTRACE_SYSCALL); with other
+    registers, if some are given for each."""
     requests, tids = Requests(), [tracee.tid for tracee in tracees]
-    for tid in tids:
+    for i, tid in enumerate(tids):
+        if registers:
+            requests.set_registers(tid, registers[i])
         requests.add(abi.PTRACE_SYSCALL, tid)
     must(requests.run(), tids, "PTRACE_SYSCALL")
     for tracee, status in zip(tracees, wait(tids), strict=True):
