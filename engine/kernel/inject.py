@@ -127,14 +127,13 @@ class Call(NamedTuple):
 def make(calls: Sequence[Call]) -> list[int]:
     """Makes calls in different threads, all at once; the results are values or negative errnos.
 
-    Each enters the call that leads home, and only in there is it made another one: were we killed before, a thread whose
+    Each enters the call that leads home, and only in there is it made another: were we killed before, a thread whose
     filters forbid the other would not make it without us.
     """
     requests, tracees = threads.Requests(), [call.thread for call in calls]
     for injection, thread, frame, _, _ in calls:
-        registers = injection.homes[thread.tid].registers | dict.fromkeys(ARGUMENTS, 0)
-        registers |= {"rax": NR.rt_sigreturn, "orig_rax": U64, "rip": injection.gadgets.syscall, "rsp": frame + 8}
-        requests.set_registers(thread.tid, registers)
+        entered = {"rax": NR.rt_sigreturn, "orig_rax": U64, "rip": injection.gadgets.syscall, "rsp": frame + 8}
+        requests.set_registers(thread.tid, injection.homes[thread.tid].registers | entered)
         requests.set_signal_mask(thread.tid, U64)  # after the registers: were we killed between, the frame unblocks
     threads.must(requests.run(), [thread.tid for thread in tracees], "ptrace, to prepare a call,")
     threads.run_to_call(tracees)

@@ -74,6 +74,7 @@ static void *live(void *argument)
 {
 	intptr_t number = (intptr_t)argument;
 	unsigned found;
+	intptr_t bad = 0;
 
 	for (int kind = EVEN; kind <= THIRD; kind++)
 		if (!sync_all && expected(number) & 1 << kind) {
@@ -85,12 +86,12 @@ static void *live(void *argument)
 	stage_wait(stage, threads + 1);
 	found = look();
 	if (found != expected(number))
-		return fail("thread %ld: filters %x, not %x", number, found, expected(number)), (void *)1;
+		bad = fail("thread %ld: filters %x, not %x", number, found, expected(number));
 	stage_step(stage);
 	stage_wait(stage, 2 * threads + 1);
 	if (sync_all && !refuses(LATE))
-		return fail("thread %ld: the last filter is missing", number), (void *)1;
-	return NULL;
+		bad = fail("thread %ld: the last filter is missing", number);
+	return (void *)bad;
 }
 
 int main(int argc, char **argv)
