@@ -14,7 +14,7 @@ alone.
 
 At any instruction of this the engine may be killed: a thread that is let go runs to the end of the piece of code it
 is in, and from there home by `rt_sigreturn` (engine/kernel/home.py). What can stay behind is the mapping of an arena;
-the next visit removes it. Seccomp filters are suspended while traced; all signals but the halt signal are
+the next visit removes it. Seccomp filters are suspended (docs/injection.md); all signals but the halt signal are
 blocked; a task in group-stop stays one.
 """
 
