@@ -25,7 +25,7 @@ from engine.resources import cgroups, inventory, namespaces
 from engine.resources.files.table import Registry
 from engine.resources.memory import contents, shared, vdso
 from engine.resources.memory import mappings as memory_mappings
-from engine.resources.task import futexes, ids, tree
+from engine.resources.task import futexes, ids, seccomp, tree
 from engine.room import Room, visit
 from engine.scripts import Hooks
 from engine.stats import Timings
@@ -291,6 +291,7 @@ def _injection(task: FrozenTask) -> Injection:
 def _write(frozen: FrozenTree) -> None:
     """Every image; the inventory last, because without it the rest is no dump."""
     images = frozen.images
+    seccomp.write(frozen)
     for number, task in enumerate(frozen.tasks):
         frozen.options.progress.show(f"writing images of {len(frozen.tasks)} processes", number, len(frozen.tasks))
         frozen.options.log.debug(f"pid {task.pid}: {len(task.threads)} threads, {len(task.mm.vmas)} mappings")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.questions import Form, Forms
     from engine.resources.files.table import Registry
     from engine.resources.memory.shared import Segment
+    from engine.resources.task.seccomp import Chain
     from engine.room import Room
     from engine.stats import Timings
 
@@ -139,6 +140,7 @@ class FrozenTree:
         self.segments: dict[int, Segment] = {}  # shared anonymous memory, by inode
         self.known_mappings: dict[tuple[Mapping, frozenset[str]], pb.vma_entry] = {}  # relatives have many in common
         self.gadgets: dict[int, Gadgets] = {}  # by pid, found before the freeze
+        self.chains: dict[int, Chain] = {}  # seccomp filters of confined threads, by tid
         self.cgroup_sets: dict[bytes, int] = {}  # number of each text of /proc/PID/cgroup
 
     @property

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.resources.files.opener import Opener
     from engine.resources.memory.contents import Piece, Run
     from engine.resources.memory.stand_in import Patch
+    from engine.resources.task.seccomp import Chain
     from engine.stats import Timings
 
 PID_MAX_LIMIT = 1 << 22  # no pid is above (include/linux/threads.h)
@@ -153,6 +154,7 @@ class NewTree:
         self.everyone: Milestone = self.graph.milestone("everyone is ready")
         self.opener: Opener
         self.groups: Groups
+        self.chains: dict[int, Chain] = {}  # what confines threads, by tid (seccomp.py)
         self.base = 0  # address of the arena in every task
         self.scratch = 0  # address that is free in every task, with room for the largest shared segment
         self._link()

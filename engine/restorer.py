@@ -22,7 +22,7 @@ from engine.resources import foreign, inventory, stages
 from engine.resources.cgroups import Groups
 from engine.resources.files.opener import Opener
 from engine.resources.memory import inherit, mappings, shared
-from engine.resources.task import signals, state, tree
+from engine.resources.task import seccomp, signals, state, tree
 from engine.scripts import Hooks
 from engine.signals import signal
 from engine.stats import Timings
@@ -97,7 +97,7 @@ def _run(new: NewTree) -> None:
     hooks.reached("pre-restore")
     options.progress.show(f"restoring {len(new.tasks)} processes")
     roles = [Role(task.pid, thread.tid, thread.actor) for task in new.alive for thread in task.threads]
-    with new.groups.made(), Troupe(new.plan, new.base, roles) as troupe:
+    with new.groups.made(), Troupe(new.plan, new.base, roles, seccomp.options(new)) as troupe:
         with new.opener.giving() as given:
             troupe.play(given, new.opener.staging, options.log.message if options.step else None)
         new.groups.move_threads()

@@ -113,7 +113,8 @@ def _places(directory: Path, status: dict[str, str]) -> dict[str, str]:
 # ---- one thread
 
 
-_IDS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
+_IDS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
+        "Seccomp_filters")  # fmt: skip
 
 
 def _thread(pid: int, thread: int) -> Iterator[tuple[Fact, str]]:

@@ -14,7 +14,7 @@ alone.
 
 At any instruction of this the engine may be killed: a thread that is let go runs to the end of the piece of code it
 is in, and from there home by `rt_sigreturn` (engine/kernel/home.py). What can stay behind is the mapping of an arena;
-the next visit removes it. Seccomp filters are suspended while traced; all signals but the halt signal are
+the next visit removes it. Seccomp filters are suspended (docs/injection.md); all signals but the halt signal are
 blocked; a task in group-stop stays one.
 """
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from engine.kernel.home import Home
     from engine.kernel.proc import Mapping
+    from engine.kernel.ptrace import Registers
     from engine.plan.builder import Actor, Plan
     from engine.questions import Form
 
@@ -54,6 +55,7 @@ U64 = (1 << 64) - 1
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")  # of a system call (syscall(2))
 STARTING = 3  # requests that start a thread, of which the last lets it run
 HOME = "ptrace, to put a task back,"
+SYSCALL_SIZE, ENOSYS = 2, 38
 SYSCALL_RET = b"\x0f\x05\xc3"
 SIGRETURNS = (b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", b"\xb8\x0f\x00\x00\x00\x0f\x05")  # mov $15; syscall
 # Signals whose default is to be ignored, in the order in which we would rather use them.
@@ -137,17 +139,18 @@ def make(calls: Sequence[Call]) -> list[int]:
 
 
 def _make(calls: Sequence[Call]) -> list[int | AmberError]:
-    """The same with errors among the results."""
+    """The same with errors among the results.
+
+    Each enters the call that leads home, and only in there is it made another: were we killed before, a thread whose
+    filters forbid the other would not make it without us.
+    """
     requests, tracees = threads.Requests(), [call.thread for call in calls]
-    for injection, thread, frame, nr, args in calls:
-        registers = dict(injection.homes[thread.tid].registers)
-        registers |= dict.fromkeys(ARGUMENTS, 0)
-        registers |= dict(zip(ARGUMENTS, args, strict=False))
-        registers |= {"rax": nr, "orig_rax": U64, "rip": injection.gadgets.syscall, "rsp": frame}
-        requests.set_registers(thread.tid, registers)
+    for injection, thread, frame, _, _ in calls:
+        entered = {"rax": NR.rt_sigreturn, "orig_rax": U64, "rip": injection.gadgets.syscall, "rsp": frame + 8}
+        requests.set_registers(thread.tid, injection.homes[thread.tid].registers | entered)
         requests.set_signal_mask(thread.tid, U64)  # after the registers: were we killed between, the frame unblocks
     threads.must(requests.run(), [thread.tid for thread in tracees], "ptrace, to prepare a call,")
-    errors = threads.through_call(tracees)
+    errors = threads.through_call(tracees, {call.thread.tid: _inside(call) for call in calls})
     return [errors.get(thread.tid) or _result(thread) for thread in tracees]
 
 
@@ -157,6 +160,14 @@ def _result(thread: Tracee) -> int | AmberError:
     except AmberError as error:
         return error
     return result - (1 << 64) if result >> 63 else result
+
+
+def _inside(call: Call) -> Registers:
+    """The registers of a thread that has entered a call, for the call that it shall make instead."""
+    registers = call.injection.homes[call.thread.tid].registers | dict.fromkeys(ARGUMENTS, 0)
+    registers |= dict(zip(ARGUMENTS, call.args, strict=False))
+    after = call.injection.gadgets.syscall + SYSCALL_SIZE
+    return registers | {"rax": -ENOSYS & U64, "orig_rax": call.nr, "rip": after, "rsp": call.frame}
 
 
 def run(injections: Sequence[Injection]) -> None:

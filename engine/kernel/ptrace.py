@@ -13,6 +13,7 @@ import time
 from operator import itemgetter
 
 from engine.abi import ptrace as abi
+from engine.abi.seccomp import SOCK_FILTER
 from engine.abi.signal import SIGINFO
 from engine.errors import AmberError, KernelError
 from engine.kernel._native import ffi, lib
@@ -233,6 +234,22 @@ class Tracee:
         layout = abi.RSEQ_CONFIGURATION
         request(abi.PTRACE_GET_RSEQ_CONFIGURATION, self.tid, layout.size, _address(_BUFFER))
         return Rseq(*layout.struct.unpack(ffi.buffer(_BUFFER, layout.size))[:4])
+
+    def seccomp_filters(self) -> list[tuple[bytes, int]]:
+        """(program, SECCOMP_FILTER_FLAG_* bits) of each filter, the oldest first: there the
+        manual page is wrong (kernel/seccomp.c, get_nth_filter; Linux 4.4, the flags 4.16)."""
+        found: list[tuple[bytes, int]] = []
+        metadata = abi.SECCOMP_METADATA
+        while True:
+            length = lib.ptrace_call(abi.PTRACE_SECCOMP_GET_FILTER, self.tid, len(found), _address(_BUFFER))
+            if length == -errno.ENOENT:
+                return found
+            if length < 0:
+                raise KernelError("PTRACE_SECCOMP_GET_FILTER", -length, f"task {self.tid}")
+            code = bytes(ffi.buffer(_BUFFER, length * SOCK_FILTER.size))
+            ffi.memmove(_BUFFER, metadata.pack(filter_off=len(found)), metadata.size)
+            known = lib.ptrace_call(abi.PTRACE_SECCOMP_GET_METADATA, self.tid, metadata.size, _address(_BUFFER)) >= 0
+            found.append((code, metadata.get(ffi.buffer(_BUFFER, metadata.size), "flags") if known else 0))
 
     def detach(self) -> None:
         """Lets the stopped task go; signals that came at a bad moment are sent on."""

@@ -52,8 +52,10 @@ class Troupe:
     A context: whoever is still held on the way out is killed.
     """
 
-    def __init__(self, plan: Plan, base: int, roles: Sequence[Role]) -> None:
+    def __init__(self, plan: Plan, base: int, roles: Sequence[Role], options: int = 0) -> None:
+        """`options`: PTRACE_O_* bits beyond the usual, which all tasks inherit."""
         self.plan, self.base, self.roles = plan, base, roles
+        self.options = OPTIONS | options
         self.by_tid = {role.tid: role for role in roles}
         self.tracees: dict[int, Tracee] = {}
         self.root = roles[0].pid
@@ -149,7 +151,7 @@ class Troupe:
             raise KernelError("clone3", -result, f"pid {self.root}")
         tracee = Tracee(self.root, self.root)
         self.tracees[self.root] = tracee
-        tracee.seize(OPTIONS)
+        tracee.seize(self.options)
         tracee.interrupt()
         tracee.wait_frozen()
         return tracee

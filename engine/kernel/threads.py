@@ -16,7 +16,7 @@ from engine.tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engine.kernel.ptrace import Registers, Tracee
 
@@ -116,24 +116,31 @@ def must(results: Sequence[int], tids: Sequence[int], what: str) -> None:
             raise KernelError(what, -result, f"task {tids[i // each]}")
 
 
-def through_call(tracees: Sequence[Tracee]) -> dict[int, AmberError]:
-    """Lets threads run into their next system call and out of it (PTRACE_SYSCALL). One that cannot keeps no other from
-    it: who is left on the way in would make the call that its registers name whenever it is let go. Returns what went
-    wrong, by tid."""
+def through_call(
+    tracees: Sequence[Tracee], instead: Mapping[int, Registers] | None = None
+) -> dict[int, AmberError]:
+    """Lets threads run into their next system call and out of it (PTRACE_SYSCALL), with other registers from inside on
+    if some are given by tid. One that cannot keeps no other from it: who is left on the way in would make the call that
+    its registers name whenever it is let go. Returns what went wrong, by tid."""
     errors: dict[int, AmberError] = {}
-    for _ in range(2):
-        tracees = _to_next_stop(tracees, errors)
+    inside = _to_next_stop(tracees, errors, {})
+    _to_next_stop(inside, errors, instead or {})
     return errors
 
 
-def _to_next_stop(tracees: Sequence[Tracee], errors: dict[int, AmberError]) -> list[Tracee]:
+def _to_next_stop(
+    tracees: Sequence[Tracee], errors: dict[int, AmberError], registers: Mapping[int, Registers]
+) -> list[Tracee]:
     """Those that entered a system call, or came out of it."""
     requests = Requests()
     going: list[Tracee] = []
     reached: list[Tracee] = []
     for tracee in tracees:
+        if tracee.tid in registers:
+            requests.set_registers(tracee.tid, registers[tracee.tid])
         requests.add(abi.PTRACE_SYSCALL, tracee.tid)
-    for tracee, result in zip(tracees, requests.run(), strict=True):
+    each = 2 if registers else 1
+    for tracee, result in zip(tracees, requests.run()[each - 1 :: each], strict=True):
         if result < 0:
             errors[tracee.tid] = KernelError("PTRACE_SYSCALL", -result, f"task {tracee.tid}")
         else:

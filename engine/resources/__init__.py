@@ -25,6 +25,7 @@ from engine.resources.task import (
     place,
     posix_timers,
     sched,
+    seccomp,
     signals,
     state,
     timer_slack,
@@ -35,6 +36,7 @@ from engine.resources.task import (
 
 TASK = (
     tree, ids, state, names, mappings, merging, mm, place, futexes, contents, stand_in, affinity, io_priority,
-    timer_slack, tsc, sched, personality, barriers, timers, posix_timers, signals, limits, oom, core_dump, creds, marks,
+    timer_slack, tsc, sched, personality, barriers, timers, posix_timers, signals, limits, oom, core_dump, seccomp,
+    creds, marks,
 )  # fmt: skip
 FILES = (regular, pipe, eventfd, epoll, inotify, terminal, memfd)

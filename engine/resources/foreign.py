@@ -73,9 +73,6 @@ def _of_mappings(task: NewTask) -> Iterator[Obstacle]:
 
 def _of_thread(thread: NewThread) -> Iterator[str]:
     core, info = thread.core.thread_core, thread.core.thread_info
-    modes = (core.seccomp_mode, thread.core.tc.old_seccomp_mode)
-    if mode := next((mode for mode in modes if mode), 0):
-        yield f"it runs under seccomp (mode {pb.seccomp_mode.Name(mode)}), which is not supported"
     if core.creds.lsm_profile not in ("", "unconfined"):
         yield f"its security profile {core.creds.lsm_profile!r} is not supported"
     if info.gpregs.mode != pb.user_x86_regs_mode.NATIVE:

@@ -19,6 +19,7 @@ from __future__ import annotations
     PLACE,  # /proc and such that need the whole tree
     FS,  # working directory, root, umask: after the last path was opened
     GROUP,  # process group: after its leader exists
+    CONFINE,  # filters that all threads have: they are born with them
     THREADS,  # after everything that they share with the leader
     PERSONAL,  # per thread: name, tid address, robust list, rseq, scheduling
     STOP,  # the process stops, if it was stopped: a group-stop takes in all its threads
@@ -26,9 +27,10 @@ from __future__ import annotations
     ACTIONS,  # signal actions: after the children that die or stop on the way
     PENDING,  # queued signals: after the actions, which would flush them
     LIMITS,  # after threads, descriptors and queued signals, which they would forbid
+    FILTERS,  # of single threads: they take privileges, and are suspended while we trace
     CREDS,  # the last privileged work
     MARKS,  # dumpable, parent-death signal: reset by credentials
     READY,  # everybody meets here
     ARM,  # timers: nobody may be late
     DONE,
-) = range(25)
+) = range(27)

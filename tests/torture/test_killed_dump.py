@@ -29,7 +29,8 @@ pytestmark = [
 KILLS = count(2, 50)  # of each kind
 
 
-@pytest.fixture(params=KINDS)
+# docs/injection.md, "Seccomp": one in a thousand killed engines takes a doomed victim along.
+@pytest.fixture(params=[kind for kind in KINDS if kind != "doomed"])
 def victim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Victim]:
     """One of each kind."""
     become_subreaper()

@@ -7,20 +7,27 @@
  *     victim FILE           that
  *     victim FILE tree      and the same in two children and a grandchild
  *     victim FILE handlers  every signal has a handler, and none but SIGALRM may come
+ *     victim FILE confined  seccomp refuses every call that it does not make itself
+ *     victim FILE doomed    the kernel kills it for such a call
  *     victim FILE sleepers  more threads, each in another system call that sleeps
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,15 +91,15 @@ static void *sleeping(void *unused)
 	return unused;
 }
 
+static int own_pipe[2];
+
 static void writing(void)
 {
-	int ends[2];
 	uint64_t sent = 0, got;
 
-	if (pipe(ends))
-		fail("pipe");
 	for (;; sent++) {
-		if (write(ends[1], &sent, sizeof sent) != sizeof sent || read(ends[0], &got, sizeof got) != sizeof got)
+		if (write(own_pipe[1], &sent, sizeof sent) != sizeof sent
+		    || read(own_pipe[0], &got, sizeof got) != sizeof got)
 			fail("pipe is broken");
 		if (got != sent)
 			fail("pipe mixes things up");
@@ -238,6 +245,26 @@ static void become_tree(void)
 	}
 }
 
+/* All threads, once their first steps are done. */
+static void confine(uint32_t verdict)
+{
+	static const int allowed[] = { SYS_read, SYS_write, SYS_nanosleep, SYS_clock_nanosleep, SYS_rt_sigreturn,
+				       SYS_restart_syscall };
+	enum { COUNT = sizeof allowed / sizeof *allowed };
+	struct sock_filter code[COUNT + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
+	struct sock_fprog program = { COUNT + 3, code };
+
+	for (int i = 0; i < COUNT; i++)
+		code[1 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], COUNT - i, 0);
+	code[COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict);
+	code[COUNT + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	while (!counters[0] || !counters[1] || !counters[3])
+		usleep(100);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	    || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program))
+		fail("seccomp");
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_ONSTACK | SA_RESTART };
@@ -267,5 +294,11 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
 	if (setitimer(ITIMER_REAL, &every, NULL))
 		fail("setitimer");
+	if (pipe(own_pipe))
+		fail("pipe");
+	if (!strcmp(mode, "confined"))
+		confine(SECCOMP_RET_ERRNO | EPERM);
+	if (!strcmp(mode, "doomed"))
+		confine(SECCOMP_RET_KILL_PROCESS);
 	writing();
 }

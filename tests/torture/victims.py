@@ -31,6 +31,8 @@ KINDS = {
     "tree": Kind("tree", 16),
     "handlers": Kind("handlers", 4),
     "sleepers": Kind("sleepers", 9),
+    "confined": Kind("confined", 4),
+    "doomed": Kind("doomed", 4),
     "stopped": Kind("", 4, stopped=True),
     "non-root": Kind("", 4, user=NOBODY),
 }
@@ -102,7 +104,7 @@ class Victim:
         return found
 
     def _matters(self, line: str) -> bool:
-        seen = ("Pid:", "TracerPid", "SigBlk", "SigIgn", "SigCgt", "Uid", "Gid", "CapEff", "NoNewPrivs")
+        seen = ("Pid:", "TracerPid", "SigBlk", "SigIgn", "SigCgt", "Uid", "Gid", "CapEff", "NoNewPrivs", "Seccomp")
         return line.startswith((*seen, "State") if self.kind.stopped else seen)
 
     def counters(self) -> list[int]:

@@ -57,20 +57,11 @@ ROWS = {
     "P49": "securebits",
     "P50": "no_new_privs",
 }
-REFUSED = {"P51": "strict seccomp", "P52": "seccomp filters"}
 
 U32 = (1 << 32) - 1
-SECCOMP_MODES = {1: "strict", 2: "filter"}
 _HEADER = CAP_HEADER.pack(version=_LINUX_CAPABILITY_VERSION_3)
 _SETS = {"cap_inh": "cap_inheritable", "cap_prm": "cap_permitted", "cap_eff": "cap_effective",
          "cap_bnd": "cap_bounding", "cap_amb": "cap_ambient"}  # fmt: skip
-
-
-def collect_thread(thread: FrozenThread) -> None:
-    """What confines a thread is refused."""
-    if thread.status.seccomp:
-        mode = SECCOMP_MODES.get(thread.status.seccomp, str(thread.status.seccomp))
-        thread.refuse(f"it runs under seccomp (mode {mode}), which is not supported")
 
 
 def ask_thread(ask: Emitter) -> Slot:

@@ -20,7 +20,7 @@ from engine.abi.sched import (
 from engine.errors import Obstacle, Refused
 from engine.images import pb
 from engine.resources import stages
-from engine.resources.task import affinity, creds, fates, groups, names, sessions, signals
+from engine.resources.task import affinity, creds, fates, groups, names, seccomp, sessions, signals
 from engine.resources.task.sessions import Member
 from engine.signals import signal
 
@@ -85,7 +85,7 @@ def prepare(tree: NewTree) -> None:
     born, wrong = sessions.births([Member(t.pid, t.ppid, t.sid) for t in tree.tasks])
     obstacles += [Obstacle(f"pid {pid}", reason) for pid, reason in wrong.items()]
     obstacles += groups.check({task.pid: task.pgid for task in tree.tasks})
-    obstacles += creds.missing(tree) + affinity.missing(tree)
+    obstacles += creds.missing(tree) + affinity.missing(tree) + seccomp.prepare(tree)
     if obstacles:
         raise Refused(obstacles)
     for task in tree.tasks:

@@ -83,14 +83,6 @@ def test_mappings(status: int, flags: int, what: str) -> None:
     assert what in refusal(new)
 
 
-def _set_seccomp(core: pb.core_entry) -> None:
-    core.thread_core.seccomp_mode = pb.seccomp_mode.filter
-
-
-def _set_old_seccomp(core: pb.core_entry) -> None:
-    core.tc.old_seccomp_mode = pb.seccomp_mode.strict
-
-
 def _set_profile(core: pb.core_entry) -> None:
     core.thread_core.creds.lsm_profile = "docker-default"
 
@@ -104,7 +96,6 @@ def _set_shadow_stack(core: pb.core_entry) -> None:
 
 
 @pytest.mark.parametrize("change, what", [
-    (_set_seccomp, "seccomp (mode filter)"), (_set_old_seccomp, "seccomp (mode strict)"),
     (_set_profile, "'docker-default'"), (_set_compat, "32-bit"), (_set_shadow_stack, "shadow stack"),
 ])  # fmt: skip
 def test_threads(change: Callable[[pb.core_entry], None], what: str) -> None:
