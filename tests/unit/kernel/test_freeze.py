@@ -26,10 +26,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="tracing needs the rig
 
 PROGRAM = """
 import os, signal, sys, threading, time
-signal.signal(signal.SIGUSR1, lambda *_: print("signal", flush=True))
+signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b"signal\\n"))
 for _ in range(int(sys.argv[1])):
     threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while True:
     time.sleep(1000)
 """
