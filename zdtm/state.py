@@ -100,7 +100,8 @@ def _timers(directory: Path) -> str:
     """POSIX timers; the lines hold what timer_create() was told, and not the time left. In what order the kernel lists
     them depends on when they were made."""
     try:
-        return "; ".join(sorted(text_of(directory / "timers").replace("\nsignal:", " signal:").split("\nID:")))
+        timers = ("\n" + text_of(directory / "timers").strip()).split("\nID: ")[1:]
+        return "; ".join(sorted(timer.replace("\n", ", ") for timer in timers))
     except FileNotFoundError:  # a kernel without CONFIG_CHECKPOINT_RESTORE
         return ""
 

@@ -94,7 +94,7 @@ def restore(task: NewTask) -> None:
         return
     with task.step(stages.PERSONAL, "POSIX timers") as step:
         step.call("prctl", PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_ON, 0, 0, 0, remedy=REMEDY)
-        for entry in reversed(entries):  # the kernel lists the newest first
+        for entry in sorted(entries, key=lambda entry: entry.it_id):  # as they were made: so they are listed again
             step.why = f"{task.leader}, POSIX timer {entry.it_id}"
             _create(task, step, entry)
         step.call("prctl", PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_OFF, 0, 0, 0)
