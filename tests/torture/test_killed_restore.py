@@ -56,7 +56,7 @@ class Scene:
         return took
 
     def check(self, end: End) -> bool:
-        """All or nothing. Returns whether it is all. Once, it may be a part: a tree is let go one thread after the other,
+        """All or nothing; whether it is all. Once, it may be a part: a tree is let go one thread after the other,
         and a kill of the engine in these microseconds takes along who is not let go yet (docs/testing.md)."""
         until = time.monotonic() + 5
         while end.status != DONE and self._left() and not self._whole():
