@@ -189,6 +189,8 @@ def _look_and_ask(frozen: FrozenTree) -> None:
         _look(task)
     frozen.obstacles += tree.check(frozen)
     frozen.registry.collect(frozen.alive)
+    if not frozen.registry.is_still_true():
+        frozen.known_mappings.clear()
     for task in frozen.tasks:
         _collect_from(task)
     named = frozen.options.explain or frozen.options.step

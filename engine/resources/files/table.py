@@ -82,6 +82,7 @@ class Registry:
         self._entries: dict[int, list[pb.fdinfo_entry]] = {}
         self._same: dict[Hashable, list[tuple[Descriptor, pb.file_entry]]] = {}
         self._named: dict[tuple[str, int, int, int], int] = {}
+        self._described: list[tuple[str, tuple[int, ...]]] = []  # names of files, and what they were then
         self._expected: dict[tuple[object, ...], pb.file_entry] = {}  # by the facts of a descriptor, without its task
 
     def new_id(self) -> int:
@@ -121,8 +122,22 @@ class Registry:
         name, facts = task.proc.link(link), os.stat(link, dir_fd=task.proc.fd)
         key = (name, facts.st_dev, facts.st_ino, flags)
         if key not in self._named:
+            self._described.append((name, _identity(facts)))
             self._named[key] = self._collect_named(by_link(task, link, what, flags, name, facts))
         return self._named[key]
+
+    def is_still_true(self) -> bool:
+        """At the beginning of the freeze: whether every file that was described by its name before is what it was. If
+        one is not, all of them are forgotten."""
+        for name, identity in self._described:
+            try:
+                if _identity(os.stat(name)) == identity:
+                    continue
+            except OSError:
+                pass
+            self._named.clear()
+            return False
+        return True
 
     def _collect_named(self, file: Descriptor) -> int:
         if not regular.claims(file):
@@ -181,6 +196,10 @@ class Registry:
         self.files.append(file)
         self.found.setdefault(kind.TYPE, []).append((new, file))
         return file
+
+
+def _identity(facts: os.stat_result) -> tuple[int, ...]:
+    return facts.st_dev, facts.st_ino, facts.st_mode, facts.st_size, facts.st_mtime_ns
 
 
 def _kind(file: Descriptor) -> str:

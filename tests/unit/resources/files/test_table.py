@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import socket
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import pytest
 
 from engine.kernel import calls
 
 from .stand_ins import Tree, collect
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 
 def test_duplicates_share_a_description_and_two_openings_do_not(tmp_path: Path) -> None:
@@ -88,3 +86,33 @@ def test_what_was_expected_serves_while_it_is_the_same(tmp_path: Path) -> None:
     assert [file.id for file in files] == [1, 2, 3, 4, 5, 6, 1] == [file.reg.id for file in files]
     assert [o.reason for o in tree.obstacles] == ["it holds file locks, which are not supported"]
     assert [file.id for file in tree.registry.files] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("change", ["grow", "chmod", "replace", "remove"])
+def test_files_that_were_described_by_name_before_are_looked_at_again(tmp_path: Path, change: str) -> None:
+    name = tmp_path / "mapped"
+    name.write_bytes(bytes(4096))
+    with open(name, "rb") as file, mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE):
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        span = next(line.split()[0] for line in lines if str(name) in line)
+        start, end = (int(word, 16) for word in span.split("-"))
+        tree = Tree()
+
+        def ident() -> int:
+            return tree.registry.path_id(tree.tasks[0], f"map_files/{start:x}-{end:x}", os.O_RDONLY, "it")  # type: ignore[arg-type]
+
+        before = ident()
+        assert tree.registry.is_still_true() and ident() == before
+        if change == "grow":
+            name.write_bytes(bytes(5000))
+        elif change == "chmod":
+            name.chmod(0o755)
+        else:
+            name.unlink()
+            if change == "replace":
+                name.write_bytes(bytes(4096))
+        assert not tree.registry.is_still_true()
+        if change in ("grow", "chmod"):
+            now = ident()
+            assert now != before
+            assert (tree.registry.files[-1].reg.size, tree.registry.files[-1].id) == (name.stat().st_size, now)
