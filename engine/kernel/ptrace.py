@@ -141,10 +141,12 @@ class Tracee:
 
     def poll(self) -> Stop | None:
         """The next stop, if it has come already."""
-        result = lib.wait_task(self.tid, _STATUS, os.WNOHANG)
-        if result < 0:
-            raise KernelError("wait4", -result, f"task {self.tid}")
-        return decode(self.tid, _STATUS[0]) if result else None
+        status = self.poll_status()
+        if status is None:
+            return None
+        if status < 0:
+            raise KernelError("wait4", -status, f"task {self.tid}")
+        return decode(self.tid, status)
 
     def run_to(self, signal: int, event: int = 0, how: int = abi.PTRACE_CONT) -> None:
         """Lets the thread run until it stops with just this signal and event. SIGSTOP cannot be blocked: when it
